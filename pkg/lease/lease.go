@@ -62,3 +62,14 @@ const (
 	CauseLost       Cause = "answer_lost"   // the mint's answer never came
 	CauseGitHub     Cause = "github_expiry" // GitHub's hour was over
 )
+
+// A Ticket is an OIDC token's (issuer, jti), which buys at most one exchange.
+type Ticket struct {
+	Issuer string
+	JTI    string
+	// Until is when the token can no longer be accepted, and the ticket forgotten.
+	Until time.Time
+}
+
+// KeyLife is how long an idempotency key is remembered, counted from the intent.
+const KeyLife = 10 * time.Minute
