@@ -14,6 +14,7 @@ type Event string
 // The events.
 const (
 	ExchangeDenied     Event = "exchange.denied"
+	ExchangeDryRun     Event = "exchange.dry_run"
 	LeaseIntent        Event = "lease.intent"
 	LeaseRefused       Event = "lease.refused"
 	LeaseIssued        Event = "lease.issued"

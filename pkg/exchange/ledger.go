@@ -26,8 +26,8 @@ type Ledger interface {
 	// Move records that a lease has left the state from; l is the lease as it is
 	// now, in a state that from can move to. [lease.ErrMoved] if it is no longer in from.
 	Move(ctx context.Context, from lease.State, l lease.Lease, r audit.Record) error
-	// Postpone stores Attempts, NextAt and Dead401At of a lease that stays in its
-	// state, and gives up the claim on it. [lease.ErrMoved] if its state is another.
+	// Postpone stores Attempts, NextAt, DeletedAt and Dead401At of a lease that
+	// stays in its state, and gives up the claim on it. [lease.ErrMoved] if its state is another.
 	Postpone(ctx context.Context, l lease.Lease) error
 	// Due claims for the given time up to limit leases that are due at now, are
 	// not terminal and that nobody else has claimed; earliest first.

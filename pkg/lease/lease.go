@@ -40,6 +40,8 @@ type Lease struct {
 	// Attempts counts tries to end the token; NextAt is when the lease is due for the sweep.
 	Attempts int
 	NextAt   time.Time
+	// DeletedAt is when GitHub last answered 204 to its deletion; zero before.
+	DeletedAt time.Time
 	// Dead401At is when an ending token was first seen to answer 401; zero before.
 	Dead401At time.Time
 }
