@@ -26,7 +26,7 @@ const (
 	TooManyRepositories Code = "too_many_repositories"
 	NotFound            Code = "not_found"
 	MethodNotAllowed    Code = "method_not_allowed"
-	InvalidClient       Code = "invalid_client"
+	BadOperatorToken    Code = "bad_operator_token"
 )
 
 // What policy or the state of things forbids.

@@ -87,6 +87,14 @@ func (p *Problem) WithRetryAfter(d time.Duration) *Problem {
 	return &c
 }
 
+// After is RetryAfter, and 0 for no problem at all.
+func (p *Problem) After() time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p.RetryAfter
+}
+
 // From finds the refusal in err's chain. An error that holds none becomes
 // [Internal] with a detail that tells nothing of the cause; nil stays nil.
 func From(err error) *Problem {
