@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -108,7 +107,7 @@ func judge(resp *http.Response, body []byte, path string) ([]byte, error) {
 	status := resp.StatusCode
 	switch {
 	case len(body) > MaxBody:
-		return nil, &RefusedAnswer{Status: status, Reason: "it is longer than 64 KiB"}
+		return nil, &RefusedAnswer{status, "it is longer than 64 KiB", salvage(body)}
 	case status >= 300 && status < 400:
 		return nil, &RefusedAnswer{Status: status, Reason: "it is a redirect, and a credential is not carried elsewhere"}
 	case status == http.StatusOK && path == PathRevoke:
@@ -138,26 +137,4 @@ func parseError(resp *http.Response, body []byte) error {
 		refusal.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return refusal
-}
-
-// validate checks that a granted answer is whole and that each text in it has
-// the form it must have, so that nothing unexpected flows into later steps.
-func (r TokenResponse) validate(asked TokenRequest) error {
-	switch {
-	case r.TokenType != "Bearer" || r.IssuedTokenType != TokenTypeAccessToken:
-		return errors.New("it is not a bearer access token")
-	case r.Grant != asked.Grant:
-		return errors.New("it is for another grant")
-	case r.ExpiresIn <= 0 || r.ExpiresAt.IsZero():
-		return errors.New("it does not say until when")
-	case len(r.Permissions) == 0:
-		return errors.New("it grants no permission")
-	}
-	if err := r.validateNames(); err != nil {
-		return err
-	}
-	if asked.DryRun {
-		return nil
-	}
-	return r.validateSecrets()
 }

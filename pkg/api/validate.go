@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,6 +19,28 @@ var (
 	leaseName      = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 	opaque         = regexp.MustCompile(`^[A-Za-z0-9._~+/=:-]+$`)
 )
+
+// validate checks that a granted answer is whole and that each text in it has
+// the form it must have, so that nothing unexpected flows into later steps.
+func (r TokenResponse) validate(asked TokenRequest) error {
+	switch {
+	case r.TokenType != "Bearer" || r.IssuedTokenType != TokenTypeAccessToken:
+		return errors.New("it is not a bearer access token")
+	case r.Grant != asked.Grant:
+		return errors.New("it is for another grant")
+	case r.ExpiresIn <= 0 || r.ExpiresAt.IsZero():
+		return errors.New("it does not say until when")
+	case len(r.Permissions) == 0:
+		return errors.New("it grants no permission")
+	}
+	if err := r.validateNames(); err != nil {
+		return err
+	}
+	if asked.DryRun {
+		return nil
+	}
+	return r.validateSecrets()
+}
 
 func (r TokenResponse) validateNames() error {
 	if !ownerName.MatchString(r.Owner) {
@@ -58,17 +79,14 @@ func (r TokenResponse) validateSecrets() error {
 	return nil
 }
 
-// salvage finds what ends the lease of an answer that is otherwise useless.
+var credential = regexp.MustCompile(`"(?:revocation_handle|access_token)"\s*:\s*"([A-Za-z0-9._~+/=:-]+)"`)
+
+// salvage finds what ends the lease of an answer that is otherwise useless,
+// even where the answer is no JSON.
 func salvage(body []byte) secret.Text {
-	var found struct {
-		AccessToken      string `json:"access_token"`
-		RevocationHandle string `json:"revocation_handle"`
+	found := credential.FindSubmatch(body)
+	if found == nil || len(found[1]) > MaxToken {
+		return secret.Text{}
 	}
-	_ = json.Unmarshal(body, &found) // what could be read is enough
-	for _, value := range []string{found.RevocationHandle, found.AccessToken} {
-		if len(value) <= MaxToken && opaque.MatchString(value) {
-			return secret.New(value)
-		}
-	}
-	return secret.Text{}
+	return secret.New(string(found[1]))
 }
