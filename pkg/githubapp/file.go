@@ -25,6 +25,10 @@ const (
 // [MaxFile] bytes: a directory, a link, a submodule, or a larger file.
 var ErrNotAFile = fmt.Errorf("not a regular file of at most %d bytes", MaxFile)
 
+// ErrHidden says that the token reaches no repository of that name: it has been
+// renamed or transferred, or GitHub does not yet know a fresh token everywhere.
+var ErrHidden = errors.New("the token reaches no repository of that name")
+
 // A File is what a path on a repository's default branch holds.
 type File struct {
 	Content []byte
@@ -39,15 +43,20 @@ type File struct {
 // ReadFile reads a file from the default branch. With the etag of an earlier
 // answer GitHub says NotModified, at no cost to the rate limit, if nothing has
 // changed. [problem.NotFound] means that the repository is there and the file is
-// not. What can't be taken as a file wraps [ErrNotAFile], a dead token
-// [ErrTokenDead]; everything else is [problem.GitHubError] or [problem.RateLimited].
+// not. Everything else is [problem.GitHubError], [problem.RateLimited] or
+// [problem.InstallationSuspended]; among them [ErrNotAFile], [ErrHidden] and
+// [ErrTokenDead] can be told apart.
 // https://docs.github.com/en/rest/repos/contents#get-repository-content
 func (c *Client) ReadFile(ctx context.Context, token secret.Text, owner, repository, path, etag string) (File, error) {
 	if token.Empty() {
 		return File{}, noAnswer(errEmptyToken)
 	}
-	home := "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(repository)
-	ask := call{method: http.MethodGet, path: home + "/contents/" + escapePath(path), token: token, etag: etag, limit: maxFileAnswer}
+	escaped, ok := escapePath(path)
+	if !ok || !plainName(owner) || !plainName(repository) {
+		return File{}, notAFile(errors.New("no name of a file"))
+	}
+	home := "repos/" + owner + "/" + repository
+	ask := call{method: http.MethodGet, path: home + "/contents/" + escaped, token: token, etag: etag, limit: maxFileAnswer}
 	a, err := c.do(ctx, ask)
 	switch {
 	case errors.Is(err, errOverlong):
@@ -58,6 +67,8 @@ func (c *Client) ReadFile(ctx context.Context, token secret.Text, owner, reposit
 		return File{ETag: etag, NotModified: true}, nil
 	case a.status == http.StatusNotFound:
 		return File{}, c.absent(ctx, token, home, a)
+	case a.status == http.StatusMovedPermanently:
+		return File{}, hidden(a)
 	case !a.ok():
 		return File{}, c.refusal(a)
 	}
@@ -75,8 +86,8 @@ func (c *Client) absent(ctx context.Context, token secret.Text, home string, mis
 	if a.status == http.StatusOK {
 		return problem.New(problem.NotFound, "there is no such file in the repository").WithCause(asCause(missing))
 	}
-	if a.status == http.StatusNotFound {
-		return problem.New(problem.GitHubError, "GitHub does not show the repository").WithCause(asCause(missing))
+	if a.status == http.StatusNotFound || a.status == http.StatusMovedPermanently {
+		return hidden(a)
 	}
 	return c.refusal(a)
 }
@@ -107,11 +118,19 @@ func notAFile(cause error) *problem.Problem {
 		WithCause(fmt.Errorf("%w: %w", ErrNotAFile, cause))
 }
 
-// escapePath escapes each segment and keeps the slashes.
-func escapePath(path string) string {
+func hidden(a answer) *problem.Problem {
+	return problem.New(problem.GitHubError, "GitHub does not show the repository").WithCause(fmt.Errorf("%w: %w", ErrHidden, asCause(a)))
+}
+
+// escapePath escapes each segment and keeps the slashes. It refuses segments
+// that would lead elsewhere.
+func escapePath(path string) (string, bool) {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
+		if s == "" || s == "." || s == ".." {
+			return "", false
+		}
 		segments[i] = url.PathEscape(s)
 	}
-	return strings.Join(segments, "/")
+	return strings.Join(segments, "/"), true
 }

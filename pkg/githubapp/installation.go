@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +70,9 @@ func (c *Client) Installation(ctx context.Context, owner, repository string) (In
 	if found, ok := c.installations.get(owner, c.now()); ok {
 		return found, nil
 	}
+	if !plainName(owner) || !plainName(repository) {
+		return Installation{}, badName()
+	}
 	// Callers for one repository share one look-up; it goes on when the first of them gives up.
 	shared := c.lookups.DoChan(strings.ToLower(owner+"/"+repository), func() (any, error) {
 		found, err := c.findInstallation(context.WithoutCancel(ctx), owner, repository)
@@ -88,8 +90,7 @@ func (c *Client) Installation(ctx context.Context, owner, repository string) (In
 }
 
 func (c *Client) findInstallation(ctx context.Context, owner, repository string) (Installation, error) {
-	path := "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(repository) + "/installation"
-	a, err := c.do(ctx, call{method: http.MethodGet, path: path, limit: maxSmallAnswer})
+	a, err := c.do(ctx, call{method: http.MethodGet, path: "repos/" + owner + "/" + repository + "/installation", limit: maxSmallAnswer})
 	if err != nil {
 		return Installation{}, noAnswer(err)
 	}

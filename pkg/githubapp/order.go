@@ -44,9 +44,8 @@ func namedBody(names []string, permissions scope.Permissions) ([]byte, error) {
 	}
 	body := []byte(`{"repositories":[`)
 	for i, name := range names {
-		if !repositoryName(name) {
-			return nil, problem.New(problem.NotInstalled, "there is no repository of that name").
-				WithHint("names of repositories have at most 100 letters, digits, dots, hyphens and underscores")
+		if !plainName(name) {
+			return nil, badName()
 		}
 		if i > 0 {
 			body = append(body, ',')
@@ -72,9 +71,14 @@ func appendPermissions(body []byte, permissions scope.Permissions) ([]byte, erro
 	return append(body, "}}"...), nil
 }
 
-// repositoryName tells whether GitHub could have a repository of that name, and
-// with it that the name can stand in JSON and in a path as it is.
-func repositoryName(name string) bool {
+func badName() *problem.Problem {
+	return problem.New(problem.NotInstalled, "there is no owner or repository of that name").
+		WithHint("names have at most 100 letters, digits, dots, hyphens and underscores")
+}
+
+// plainName tells whether GitHub could have an owner or a repository of that
+// name, and with it that the name can stand in JSON and in a path as it is.
+func plainName(name string) bool {
 	if name == "" || len(name) > 100 || name == "." || name == ".." {
 		return false
 	}
