@@ -1,0 +1,117 @@
+package store_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/curfew-dev/curfew/pkg/audit"
+	"github.com/curfew-dev/curfew/pkg/identity"
+	"github.com/curfew-dev/curfew/pkg/lease"
+	"github.com/curfew-dev/curfew/pkg/scope"
+	"github.com/curfew-dev/curfew/pkg/store"
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// BenchmarkLedger does the ledger's part of an exchange, Intend and Move, as one operation.
+func BenchmarkLedger(b *testing.B) {
+	for _, callers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := openBench(b)
+			var serial atomic.Int64
+			before := cpu(b)
+			b.ResetTimer()
+			run(b, callers, func() {
+				if err := exchange(b.Context(), s, serial.Add(1)); err != nil {
+					b.Error(err)
+				}
+			})
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
+			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+		})
+	}
+}
+
+// run spreads b.N calls over so many goroutines.
+func run(b *testing.B, callers int, call func()) {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	done := make(chan struct{})
+	for range callers {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for left.Add(-1) >= 0 {
+				call()
+			}
+		}()
+	}
+	for range callers {
+		<-done
+	}
+}
+
+func openBench(b *testing.B) *store.Store {
+	skey, _, err := audit.NewKey("curfew.example.com")
+	if err != nil {
+		b.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := store.Open(b.Context(), store.Options{URL: "sqlite:" + filepath.Join(b.TempDir(), "curfew.db"), Signer: signer})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// cpu is the time that this process has computed so far.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func exchange(ctx context.Context, s *store.Store, n int64) error {
+	now := time.Now()
+	id := uuid.Must(uuid.NewV7()).String()
+	job := identity.Job{Issuer: "https://token.actions.githubusercontent.com", RepositoryID: 3001, RunID: 7_000_000_000 + n, RunAttempt: 1, CheckRunID: 30_000_000_000 + n}
+	allowed := scope.Scope{Owner: "acme", OwnerID: 1001, Repositories: []scope.Repository{{ID: 3001, Name: "web"}}, Permissions: scope.Permissions{"contents": scope.Write}}
+	l := lease.Lease{
+		ID: id, State: lease.Pending, Job: job, Grant: "release", Scope: allowed,
+		IntentAt: now, ExpiresAt: now.Add(10 * time.Minute), TokenExpiresAt: now.Add(time.Hour), NextAt: now.Add(time.Hour),
+	}
+	r := audit.Record{
+		Time: now, Event: audit.LeaseIntent, Correlation: id, Lease: id, Job: &job, JTI: id, SourceIP: "203.0.113.7", Grant: "release",
+		Claims: map[string]string{
+			"repository": "acme/web", "repository_id": "3001", "repository_owner": "acme", "repository_owner_id": "1001", "ref": "refs/heads/main",
+			"workflow_ref": "acme/web/.github/workflows/release.yml@refs/heads/main", "event_name": "push", "actor": "octocat", "actor_id": "583231",
+			"run_id": "7000000000", "run_attempt": "1", "runner_environment": "github-hosted", "sub": "repo:acme/web:ref:refs/heads/main",
+		},
+		Requested: &audit.Request{Owner: "acme", Repositories: []string{"web"}, Permissions: allowed.Permissions, Seconds: 600}, Allowed: &allowed,
+		Policies: []audit.Policy{{Origin: "operator", Path: "acme.yaml", Digest: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}},
+	}
+	ticket := lease.Ticket{Issuer: job.Issuer, JTI: id, Until: now.Add(5 * time.Minute)}
+	if err := s.Intend(ctx, ticket, l, 3, r); err != nil {
+		return err
+	}
+	l.State, l.IssuedAt, l.NextAt = lease.Active, now, l.ExpiresAt
+	l.Sealed = make([]byte, 600)
+	l.TokenDigest, l.HandleDigest = sha256.Sum256([]byte(id)), sha256.Sum256([]byte(id+"h"))
+	issued := audit.Record{
+		Time: now, Event: audit.LeaseIssued, Correlation: id, Lease: id, Job: &job, Grant: "release", Granted: &allowed,
+		ExpiresAt: &l.ExpiresAt, TokenSHA256: "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", State: "active", Mint: 201,
+	}
+	return s.Move(ctx, lease.Pending, l, issued)
+}
