@@ -14,7 +14,7 @@ func ParsePermission(name, level string) (string, Level, error) {
 	p, known := table[canonical]
 	if !known {
 		refusal := problem.New(problem.UnknownPermission, "there is no GitHub App permission %q", clip(name))
-		if near := nearest(canonical); near != "" {
+		if near := Nearest(canonical, mintable()); near != "" {
 			return "", None, refusal.WithHint("did you mean %s?", near)
 		}
 		return "", None, refusal.WithHint("names are those of GitHub's REST API, such as contents, issues, pull_requests")
@@ -80,40 +80,13 @@ func clip(s string) string {
 	return s
 }
 
-// nearest finds the permission name closest to a misspelt one, at most a third of its length away.
-func nearest(name string) string {
-	best, distance := "", min(len(name)/3, 4)+1
-	if len(name) > 64 {
-		return ""
-	}
-	for candidate, p := range table {
-		if p.kind != OfRepository && p.kind != OfOrganization {
-			continue
-		}
-		if d := editDistance(name, candidate); d < distance || d == distance && best != "" && candidate < best {
-			best, distance = candidate, d
+// mintable lists the names that can be part of an installation token.
+func mintable() []string {
+	var names []string
+	for name, p := range table {
+		if p.kind == OfRepository || p.kind == OfOrganization {
+			names = append(names, name)
 		}
 	}
-	return best
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return names
 }
