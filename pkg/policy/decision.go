@@ -7,6 +7,12 @@ import (
 	"github.com/curfew-dev/curfew/pkg/scope"
 )
 
+// A Target is what a workload asks a token for, by name: repositories of one owner.
+type Target struct {
+	Owner        string
+	Repositories []string // names without the owner
+}
+
 // A Request is what a workload asks for, already parsed. What it leaves out takes the grant's value.
 type Request struct {
 	Grant       string
