@@ -1,0 +1,91 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/curfew-dev/curfew/pkg/lease"
+	"github.com/curfew-dev/curfew/pkg/problem"
+	"github.com/curfew-dev/curfew/pkg/scope"
+	"github.com/curfew-dev/curfew/pkg/secret"
+)
+
+// longestToken is how long a token of GitHub may live, with some clock skew.
+// https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app
+const longestToken = time.Hour + 5*time.Minute
+
+// compare holds GitHub's answer against what was decided. GitHub adds
+// metadata:read to every token; anything else beyond the decision, more
+// repositories, or a longer life is refused.
+func compare(want scope.Scope, got scope.Granted, now time.Time) error {
+	allowed := want
+	allowed.Permissions = maps.Clone(want.Permissions)
+	allowed.Permissions["metadata"] = max(allowed.Permissions["metadata"], scope.Read)
+	if got.Within(allowed) && !got.ExpiresAt.After(now.Add(longestToken)) {
+		return nil
+	}
+	return problem.New(problem.AnswerTooWide, "GitHub's token could do more than was decided; it was revoked at once")
+}
+
+// issue seals the token into the lease and makes the issued record durable.
+// Only after that may the token leave.
+func (h *Hall) issue(ctx context.Context, c *hearing, l lease.Lease, token secret.Text) (*Issued, error) {
+	if at, ended := h.over.since(l.Job); ended && !l.IntentAt.After(at) {
+		return nil, problem.New(problem.JobOver, "the job ended its leases while this one was being opened")
+	}
+	handle := newHandle()
+	l.State = lease.Active
+	l.Sealed = h.sealer.Seal(l.ID, token)
+	l.TokenDigest, l.HandleDigest = token.Digest(), handle.Digest()
+	l.NextAt = l.ExpiresAt
+	if err := h.ledger.Move(ctx, lease.Pending, l, c.issuedRecord(l, token)); err != nil {
+		return nil, err
+	}
+	h.log.Info("lease issued", "correlation_id", c.Correlation, "lease_id", l.ID, "grant", l.Grant,
+		"scope", l.Scope.String(), "expires_at", l.ExpiresAt)
+	return &Issued{Decision: c.decision, Lease: l, Token: token, Handle: handle}, nil
+}
+
+// unminted settles a lease for which no token came back.
+func (h *Hall) unminted(ctx context.Context, c *hearing, l lease.Lease, cause error) error {
+	p := problem.From(cause)
+	if p.Code == problem.MintIndeterminate {
+		l = l.Lost()
+	} else {
+		l = l.Refuse(h.now())
+	}
+	if err := h.ledger.Move(ctx, lease.Pending, l, c.unmintedRecord(l, p, h.now())); err != nil {
+		h.log.Error("a lease without token could not be settled; the sweep will", "lease_id", l.ID, "error", err)
+	}
+	h.log.Warn("no token minted", "correlation_id", c.Correlation, "lease_id", l.ID, "state", l.State, "error", cause)
+	return c.visible(p)
+}
+
+// abandon ends a lease whose token exists and must not be handed out. The
+// token is revoked from memory even if the ledger can't be written.
+func (h *Hall) abandon(ctx context.Context, c *hearing, l lease.Lease, token secret.Text, cause lease.Cause, why error) error {
+	p := problem.From(why)
+	if p.Code == problem.JobOver {
+		cause = lease.CauseJobEnded
+	}
+	l.Sealed = h.sealer.Seal(l.ID, token)
+	l.TokenDigest = token.Digest()
+	l = l.End(cause, h.now())
+	h.log.Error("a token is revoked before it leaves", "correlation_id", c.Correlation, "lease_id", l.ID, "cause", l.Cause, "error", why)
+	if err := h.ledger.Move(ctx, lease.Pending, l, c.abandonedRecord(l, p, token, h.now())); err != nil {
+		h.log.Error("an abandoned lease could not be recorded; its token is revoked all the same", "lease_id", l.ID, "error", err)
+	}
+	h.settle(ctx, l)
+	return c.visible(p)
+}
+
+// stillWanted ends a fresh lease if nobody waits for it any more.
+func (h *Hall) stillWanted(ctx context.Context, l lease.Lease) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	err := h.end(context.WithoutCancel(ctx), l, lease.CauseClientGone, "")
+	return errors.Join(problem.New(problem.Internal, "the client went away").WithCause(context.Cause(ctx)), err)
+}
