@@ -21,14 +21,9 @@ var exported = []string{
 // so that everything the runner itself says can't be overridden by an earlier
 // step, and everything it doesn't say shows as that step wrote it.
 func (x *execution) environment(s *plannedStep, env, inputs pairs, files commandFiles) []string {
-	all := map[string]string{"PATH": inheritedPath(), "CI": "true", "GITHUB_ACTIONS": "true"}
+	all := map[string]string{"PATH": inheritedPath(), "CI": "true", "GITHUB_ACTIONS": "true", "HOME": x.home}
 	maps.Copy(all, x.job.Env)
-	if s.metadata == nil {
-		all["HOME"] = x.home
-	}
-	for _, e := range env {
-		all[e.name] = e.value
-	}
+	maps.Copy(all, env.byName())
 	for name, value := range x.state[s.id] {
 		all["STATE_"+name] = value
 	}
@@ -37,7 +32,8 @@ func (x *execution) environment(s *plannedStep, env, inputs pairs, files command
 	}
 	if s.metadata != nil {
 		all["HOME"] = x.home
-	} else if len(x.path) > 0 {
+	} else {
+		// GitHub doesn't hand GITHUB_PATH to container actions.
 		all["PATH"] = strings.Join(append(slices.Clone(x.path), all["PATH"]), ":")
 	}
 	x.contexts(all, s, files)

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,8 +50,8 @@ func (j *Job) begin(p *plan) (*execution, error) {
 	}
 	x.masks.add(j.IDTokenRequestToken)
 	x.masks.add(j.Context["token"])
-	for _, secret := range j.Secrets {
-		x.masks.add(secret)
+	for _, name := range slices.Sorted(maps.Keys(j.Secrets)) {
+		x.masks.add(j.Secrets[name])
 	}
 	for _, e := range slices.Concat(p.workflow.env, p.job.env) {
 		x.env.set(e.name, e.value.evaluate(x.values(&plannedStep{}, x.env)))

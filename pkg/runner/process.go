@@ -13,12 +13,7 @@ import (
 	"time"
 )
 
-const (
-	maxLine = 1 << 20
-	// drain is how long output may come after the end of its process, from
-	// a descendant that left the process group.
-	drain = 5 * time.Second
-)
+const maxLine = 1 << 20
 
 // A program is how a phase is started. A mode with containers differs from
 // this one in the program alone: `docker run` with the same environment.
@@ -56,7 +51,7 @@ func (p program) run(ctx context.Context, grace Grace, line func(string)) (exitC
 	err = cmd.Wait()
 	close(exited)
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // nobody left is fine
-	streams.expire(time.Now().Add(drain))
+	streams.expire(time.Now().Add(grace.drain))
 	<-finished
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		return -1, err
@@ -99,7 +94,7 @@ func (g Grace) orDefault() Grace {
 	for _, t := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&g.Interrupt, 7500 * time.Millisecond}, {&g.Terminate, 2500 * time.Millisecond}, {&g.Total, 5 * time.Minute}} {
+	}{{&g.Interrupt, 7500 * time.Millisecond}, {&g.Terminate, 2500 * time.Millisecond}, {&g.Total, 5 * time.Minute}, {&g.drain, 5 * time.Second}} {
 		if *t.value <= 0 {
 			*t.value = t.fallback
 		}

@@ -38,6 +38,9 @@ type Grace struct {
 	Terminate time.Duration
 	// Total is the time from the cancellation to the forced end of the job; 0 means 5 min.
 	Total time.Duration
+	// drain is how long output may come after the end of its process, from a
+	// descendant that left the process group.
+	drain time.Duration
 }
 
 // A Job is one job of a workflow, ready to run once.
