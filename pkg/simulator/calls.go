@@ -3,7 +3,6 @@ package simulator
 import (
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 )
 
@@ -28,7 +27,7 @@ func (l *callLog) add(c Call) {
 func (g *GitHub) Calls() []Call {
 	g.calls.mu.Lock()
 	defer g.calls.mu.Unlock()
-	return slices.Clone(g.calls.calls)
+	return append([]Call{}, g.calls.calls...)
 }
 
 // ResetCalls forgets the calls made so far.

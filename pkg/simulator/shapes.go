@@ -91,7 +91,7 @@ func (g *GitHub) fullRepository(r *repository) object {
 		"created_at": stamp(r.created), "updated_at": stamp(r.created), "pushed_at": stamp(r.created),
 		"archived": false, "disabled": false, "topics": []string{}, "custom_properties": properties(r.Properties),
 		"has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false,
-		"has_downloads": false, "has_discussions": false, "temp_clone_token": nil,
+		"has_downloads": false, "has_discussions": false,
 	}
 	for _, count := range strings.Fields(`forks forks_count open_issues open_issues_count watchers watchers_count
 		stargazers_count network_count subscribers_count size`) {

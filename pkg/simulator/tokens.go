@@ -36,14 +36,14 @@ type Delete struct {
 func (g *GitHub) Mints() []Mint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.mints)
+	return append([]Mint{}, g.mints...)
 }
 
 // Deletes lists every revocation, oldest first.
 func (g *GitHub) Deletes() []Delete {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.deletes)
+	return append([]Delete{}, g.deletes...)
 }
 
 // Alive tells whether the token would work now.
@@ -59,7 +59,7 @@ func (g *GitHub) Alive(token string) bool {
 func (g *GitHub) AliveTokens() []Mint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var alive []Mint
+	alive := []Mint{}
 	for i := range g.mints {
 		if g.alive(&g.mints[i]) {
 			alive = append(alive, g.mints[i])

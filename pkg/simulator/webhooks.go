@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
@@ -59,7 +58,7 @@ func (g *GitHub) SetWebhook(url, secret string) {
 func (g *GitHub) Deliveries() []Delivery {
 	g.hook.mu.Lock()
 	defer g.hook.mu.Unlock()
-	return slices.Clone(g.hook.deliveries)
+	return append([]Delivery{}, g.hook.deliveries...)
 }
 
 // Redeliver sends an event once more, under the same id.
