@@ -1,0 +1,6 @@
+//go:build slim
+
+package main
+
+// simulated are no verbs in this build.
+type simulated struct{}
