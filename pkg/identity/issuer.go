@@ -31,8 +31,8 @@ func issuerFault(raw string, u *url.URL) string {
 		return "must be https; http is for loopback only"
 	case u.User != nil:
 		return "must not hold a user"
-	case strings.ContainsAny(raw, "?#"):
-		return "must not hold a query or a fragment"
+	case strings.ContainsAny(raw, "?#%"):
+		return "must not hold a query, a fragment or an escape"
 	case u.Host != strings.ToLower(u.Host):
 		return "must have its host in lower case"
 	case u.Port() == "443" && u.Scheme == "https", u.Port() == "80" && u.Scheme == "http", strings.HasSuffix(u.Host, ":"):
