@@ -16,38 +16,38 @@ type miss struct {
 	hint string
 }
 
-// A trial is one entry of a candidate that was held against the workload.
+// A trial is one entry of an offer, held against the workload.
 type trial struct {
 	entry  int // -1: the grant does not cover the target
 	misses []miss
 }
 
-// admit finds the first candidate that covers the target and has an entry that
+// admit finds the first offer that covers the target and has an entry that
 // the workload meets. Each trial joins the decision's trace.
-func (s *Set) admit(w *identity.Workload, candidates []candidate, d *Decision) (candidate, *problem.Problem) {
+func (s *Set) admit(w *identity.Workload, offers []offer, d *Decision) (offer, *problem.Problem) {
 	var failed []trial
-	for _, c := range candidates {
-		for t := range s.trials(w, c) {
-			d.Trace = append(d.Trace, Candidate{c.file.Source, c.grant.Name, c.grant.Line, t.entry, t.mismatches()})
+	for _, o := range offers {
+		for t := range s.trials(w, o) {
+			d.Trace = append(d.Trace, Candidate{o.file.Source, o.grant.Name, o.grant.Line, t.entry, t.mismatches()})
 			if len(t.misses) == 0 {
-				return c, nil
+				return o, nil
 			}
 			failed = append(failed, t)
 		}
 	}
-	return candidate{}, noGrantMatches(d.Grant, failed)
+	return offer{}, noGrantMatches(d.Grant, failed)
 }
 
-// trials yields the trials of one candidate in order: that of its repositories
+// trials yields the trials of one offer in order: that of its repositories
 // if they fail, else that of each entry.
-func (s *Set) trials(w *identity.Workload, c candidate) func(func(trial) bool) {
+func (s *Set) trials(w *identity.Workload, o offer) func(func(trial) bool) {
 	return func(yield func(trial) bool) {
-		if misses := s.uncovered(c); len(misses) > 0 {
+		if misses := s.uncovered(o); len(misses) > 0 {
 			yield(trial{-1, misses})
 			return
 		}
-		for i := range c.grant.Allow {
-			if !yield(trial{i, s.compare(w, c, i)}) {
+		for i := range o.grant.Allow {
+			if !yield(trial{i, s.compare(w, o, i)}) {
 				return
 			}
 		}
@@ -62,26 +62,28 @@ func (t trial) mismatches() []problem.Mismatch {
 	return all
 }
 
-// uncovered lists the requested repositories that the grant does not name. A
-// repository's own file is in force for that repository alone.
-func (s *Set) uncovered(c candidate) []miss {
-	rule, expected := c.file.rule(c.field("repositories")), strings.Join(c.grant.Repositories, ", ")
-	if len(s.target.Repositories) == 0 {
-		return []miss{{problem.Mismatch{Rule: rule, Claim: "repositories", Expected: expected, Got: "none"}, "name a repository"}}
-	}
-	if c.file.Source.Origin == RepositoryOf {
-		return nil
-	}
-	var misses []miss
+// uncovered tells which requested repositories the grant does not name; nothing
+// if it names all. A repository's own file is in force for that repository alone.
+func (s *Set) uncovered(o offer) []miss {
+	var names []string
 	for _, r := range s.target.Repositories {
-		if !c.grant.names(r) {
-			misses = append(misses, miss{
-				problem.Mismatch{Rule: rule, Claim: "repositories", Expected: expected, Got: r.Name},
-				"the grant " + c.grant.Name + " does not cover " + r.Name + "; add it to repositories, or leave it out of the request",
-			})
+		if o.file.Source.Origin != RepositoryOf && !o.grant.names(r) {
+			names = append(names, r.Name)
 		}
 	}
-	return misses
+	hint := "the grant " + o.grant.Name + " does not cover them all; add what is missing to repositories, or ask for less"
+	if len(s.target.Repositories) == 0 {
+		names, hint = []string{"none"}, "ask for at least one repository"
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []miss{{problem.Mismatch{
+		Rule:     o.file.rule(o.field("repositories")),
+		Claim:    "repositories",
+		Expected: strings.Join(o.grant.Repositories, ", "),
+		Got:      strings.Join(names, ", "),
+	}, hint}}
 }
 
 func (g *Grant) names(r scope.Repository) bool {

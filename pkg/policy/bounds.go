@@ -12,32 +12,32 @@ import (
 )
 
 // fill gives what the request leaves out the grant's value.
-func (c candidate) fill(r Request) Request {
+func (o offer) fill(r Request) Request {
 	if len(r.Permissions) == 0 {
-		r.Permissions = c.grant.Permissions
+		r.Permissions = o.grant.Permissions
 	}
 	if r.Duration == 0 {
-		r.Duration = c.grant.Default
+		r.Duration = o.grant.Default
 	}
 	r.Permissions = maps.Clone(r.Permissions)
 	return r
 }
 
 // bound refuses what goes beyond the grant or a ceiling, or lacks its reason. Nothing is cut to fit.
-func (s *Set) bound(c candidate, asked Request) *problem.Problem {
+func (s *Set) bound(o offer, asked Request) *problem.Problem {
 	if refusal := sound(asked); refusal != nil {
 		return refusal
 	}
-	if misses := c.beyondGrant(asked); len(misses) > 0 {
-		return problem.New(problem.AboveGrant, "the request goes beyond the grant %s", c.grant.Name).
-			WithHint("ask for at most %s for %s, or raise the grant in %s", c.grant.Permissions, short(c.grant.Max), c.file.Source.place()).
+	if misses := o.beyondGrant(asked); len(misses) > 0 {
+		return problem.New(problem.AboveGrant, "the request goes beyond the grant %s", o.grant.Name).
+			WithHint("ask for at most %s for %s, or raise the grant in %s", o.grant.Permissions, short(o.grant.Max), o.file.Source.place()).
 			WithMismatches(misses...)
 	}
 	if misses := s.beyondCeilings(asked); len(misses) > 0 {
 		return problem.New(problem.AboveCeiling, "the request goes beyond a ceiling").
-			WithHint("%s", s.ceilingHint(c, asked)).WithMismatches(misses...)
+			WithHint("%s", s.ceilingHint(o, asked)).WithMismatches(misses...)
 	}
-	return c.reason(asked.Reason)
+	return o.reason(asked.Reason)
 }
 
 // sound refuses what no token and no curfew can be.
@@ -53,10 +53,10 @@ func sound(asked Request) *problem.Problem {
 	return nil
 }
 
-func (c candidate) beyondGrant(asked Request) []problem.Mismatch {
-	misses := beyond(c.file, c.field("permissions"), asked.Permissions, c.grant.Permissions)
-	if asked.Duration > c.grant.Max {
-		misses = append(misses, tooLong(c.file, c.field("duration.max"), c.grant.Max, asked.Duration))
+func (o offer) beyondGrant(asked Request) []problem.Mismatch {
+	misses := beyond(o.file, o.field("permissions"), asked.Permissions, o.grant.Permissions)
+	if asked.Duration > o.grant.Max {
+		misses = append(misses, tooLong(o.file, o.field("duration.max"), o.grant.Max, asked.Duration))
 	}
 	return misses
 }
@@ -73,10 +73,10 @@ func (s *Set) beyondCeilings(asked Request) []problem.Mismatch {
 }
 
 // ceilingHint tells apart a request that asks for too much and a grant that gives too much unasked.
-func (s *Set) ceilingHint(c candidate, asked Request) string {
-	given := c.fill(Request{})
+func (s *Set) ceilingHint(o offer, asked Request) string {
+	given := o.fill(Request{})
 	if given.Duration == asked.Duration && maps.Equal(given.Permissions, asked.Permissions) {
-		return "the grant " + c.grant.Name + " itself goes above the ceiling: ask for less, or lower the grant in " + c.file.Source.place()
+		return "the grant " + o.grant.Name + " itself goes above the ceiling: ask for less, or lower the grant in " + o.file.Source.place()
 	}
 	return "ask for less; only who keeps the file with the ceiling can raise it"
 }
@@ -95,8 +95,8 @@ func tooLong(f *File, field string, most, asked time.Duration) problem.Mismatch 
 }
 
 // reason holds the reason given against what the grant wants. One that is given has to be right even where none is required.
-func (c candidate) reason(given string) *problem.Problem {
-	want := c.grant.Reason
+func (o offer) reason(given string) *problem.Problem {
+	want := o.grant.Reason
 	field, expected := "", ""
 	blank := strings.TrimSpace(given) == ""
 	switch {
@@ -113,9 +113,9 @@ func (c candidate) reason(given string) *problem.Problem {
 	default:
 		return nil
 	}
-	return problem.New(problem.ReasonRequired, "the grant %s wants a reason that meets its rule", c.grant.Name).
+	return problem.New(problem.ReasonRequired, "the grant %s wants a reason that meets its rule", o.grant.Name).
 		WithHint("give the input reason: %s", expected).
-		WithMismatches(problem.Mismatch{Rule: c.file.rule(c.field(field)), Claim: "reason", Expected: expected, Got: given})
+		WithMismatches(problem.Mismatch{Rule: o.file.rule(o.field(field)), Claim: "reason", Expected: expected, Got: given})
 }
 
 // short writes 30m for 30m0s and 1h for 1h0m0s.

@@ -22,19 +22,18 @@ type comparer struct {
 }
 
 // compare lists what the workload misses of one entry; nothing if it is admitted.
-func (s *Set) compare(w *identity.Workload, c candidate, entry int) []miss {
-	cmp := comparer{Workload: w, file: c.file, target: s.target.Repositories,
-		at: c.field("allow[" + strconv.Itoa(entry) + "]")}
-	a := &c.grant.Allow[entry]
-	cmp.repository(a)
-	cmp.workflow(a)
-	cmp.ref(a)
-	cmp.event(a)
-	cmp.exact("environment", "environment", a.Environment, w.Environment,
-		"give the job `environment: "+a.Environment+"`")
-	cmp.exact("runner", "runner_environment", a.Runner, w.Runner, "run the job on a "+a.Runner+" runner")
-	cmp.actor(a)
-	return cmp.misses
+func (s *Set) compare(w *identity.Workload, o offer, entry int) []miss {
+	c := comparer{Workload: w, file: o.file, target: s.target.Repositories,
+		at: o.field("allow[" + strconv.Itoa(entry) + "]")}
+	a := &o.grant.Allow[entry]
+	c.repository(a)
+	c.workflow(a)
+	c.ref(a)
+	c.event(a)
+	c.exact("environment", "environment", a.Environment, w.Environment, "give the job `environment: "+a.Environment+"`")
+	c.exact("runner", "runner_environment", a.Runner, w.Runner, "run the job on a "+a.Runner+" runner")
+	c.actor(a)
+	return c.misses
 }
 
 func (c *comparer) miss(field, claim, expected, got, hint string) {

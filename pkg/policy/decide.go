@@ -26,11 +26,11 @@ func (s *Set) judge(w *identity.Workload, r Request, d *Decision) *problem.Probl
 	if !s.owns(w) && !s.calls(w) {
 		return problem.New(problem.Denied, "the workload belongs neither to the owner nor to a caller of every ceiling")
 	}
-	candidates := s.named(r.Grant)
-	if len(candidates) == 0 {
+	offers := s.named(r.Grant)
+	if len(offers) == 0 {
 		return s.noSuchGrant(r.Grant)
 	}
-	chosen, refusal := s.admit(w, candidates, d)
+	chosen, refusal := s.admit(w, offers, d)
 	if refusal != nil {
 		return refusal
 	}
@@ -68,19 +68,19 @@ func (s *Set) speaks(w *identity.Workload) bool {
 	return s.owner.ID > 0 && s.owner.ID == s.target.OwnerID && s.owner.Issuer != "" && w.Issuer == s.owner.Issuer
 }
 
-// A candidate is a grant of the name asked for.
-type candidate struct {
+// An offer is a grant of the name asked for, and the file it stands in.
+type offer struct {
 	file  *File
 	grant *Grant
 }
 
-func (c candidate) field(name string) string { return "grants." + c.grant.Name + "." + name }
+func (o offer) field(name string) string { return "grants." + o.grant.Name + "." + name }
 
-func (s *Set) named(name string) []candidate {
-	var found []candidate
+func (s *Set) named(name string) []offer {
+	var found []offer
 	for _, f := range s.files {
 		if g := f.grant(name); g != nil {
-			found = append(found, candidate{f, g})
+			found = append(found, offer{f, g})
 		}
 	}
 	return found

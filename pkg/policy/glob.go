@@ -1,5 +1,10 @@
 package policy
 
+import (
+	"slices"
+	"strings"
+)
+
 // match tells whether the whole text fits the pattern, in which `*` is any
 // text within one slash-separated segment, `**` any text at all, and every
 // other byte itself.
@@ -7,6 +12,9 @@ package policy
 // All ways to match are followed side by side, so that the time is bounded by
 // len(pattern) x len(text) and no pattern is slow to refuse.
 func match(pattern, text string) bool {
+	if !strings.Contains(pattern, "*") {
+		return pattern == text
+	}
 	live := make([]bool, len(pattern)+1)
 	next := make([]bool, len(pattern)+1)
 	live[0] = true
@@ -26,6 +34,9 @@ func match(pattern, text string) bool {
 		}
 		skipStars(pattern, next)
 		live, next = next, live
+		if !slices.Contains(live, true) {
+			return false
+		}
 	}
 	return live[len(pattern)]
 }

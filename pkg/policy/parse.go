@@ -77,8 +77,8 @@ func (p *parser) notYet(_ *yaml.Node, at string) {
 }
 
 func (p *parser) version(n *yaml.Node, at string) {
-	if p.number(n, at, 0, math.MaxInt64); n.Value != "1" {
-		p.fail(n, at, "got %s; this version reads version 1", shown(n))
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Value != "1" {
+		p.fail(n, at, "got %s; this version reads version: 1", shown(n))
 	}
 }
 

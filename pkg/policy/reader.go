@@ -32,7 +32,13 @@ func spotOf(n *yaml.Node) spot { return spot{max(n.Line, 1), max(n.Column, 1)} }
 // fields says how the value of each known key is read.
 type fields map[string]func(value *yaml.Node, at string)
 
+// mostErrors bounds what a file full of mistakes can make a log hold.
+const mostErrors = 100
+
 func (r *reader) add(at spot, field, format string, args ...any) {
+	if len(r.errs) == mostErrors {
+		return
+	}
 	r.errs = append(r.errs, Error{r.path, at.line, at.column, field, fmt.Sprintf(format, args...)})
 }
 
