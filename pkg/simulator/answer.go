@@ -57,19 +57,25 @@ func invalid(resource, field, code string) answer {
 
 // bytes renders the body once.
 func (a *answer) bytes() []byte {
-	switch body := a.body.(type) {
-	case nil:
+	if a.body == nil {
 		return nil
-	case []byte:
-		return body
 	}
-	encoded, err := json.Marshal(a.body)
-	if err != nil {
-		panic(fmt.Sprintf("simulator: an answer that JSON can't hold: %v", err))
-	}
-	a.body = encoded
 	if a.header.Get("Content-Type") == "" {
 		a.header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	encoded, done := a.body.([]byte)
+	if !done {
+		encoded = render(a.body)
+		a.body = encoded
+	}
+	return encoded
+}
+
+// render encodes what always can be encoded.
+func render(body any) []byte {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		panic(fmt.Sprintf("simulator: a body that JSON can't hold: %v", err))
 	}
 	return encoded
 }

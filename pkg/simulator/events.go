@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,11 +55,7 @@ func (g *GitHub) addressed(name, action string, owner *account, payload object) 
 	if owner.Type == organization {
 		payload["organization"] = g.organizationShape(owner)
 	}
-	encoded, err := json.Marshal(payload)
-	if err != nil {
-		panic(fmt.Sprintf("simulator: an event that JSON can't hold: %v", err))
-	}
-	return &event{name: name, action: action, payload: encoded}
+	return &event{name: name, action: action, payload: render(payload)}
 }
 
 func (g *GitHub) jobEvent(action string, j *job) *event {

@@ -139,7 +139,6 @@ func (f Fault) run(now time.Time, work func() answer) answer {
 		a = f.substitute()
 	case f.Malformed:
 		a.body, a.minted = []byte(`{"message": "this object is not clo`), ""
-		a.header.Set("Content-Type", "application/json; charset=utf-8")
 	}
 	for name, value := range f.Header {
 		a.header.Set(name, value)
@@ -167,7 +166,5 @@ func (f Fault) substitute() answer {
 	if f.Body == "" && status >= http.StatusBadRequest {
 		return refuse(status, http.StatusText(status))
 	}
-	a := reply(status, []byte(f.Body))
-	a.header.Set("Content-Type", "application/json; charset=utf-8")
-	return a
+	return reply(status, []byte(f.Body))
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -128,23 +129,31 @@ func (g *GitHub) named(in *installation, w wish) (ids []int64, covered bool) {
 
 // mintAnswer tells of a token; repositories are listed only when they were selected.
 func (g *GitHub) mintAnswer(m Mint, withoutToken bool) answer {
-	body := object{
-		"token":                m.Token,
+	told := m.Token
+	if withoutToken {
+		told = ""
+	}
+	body := render(object{
+		"token":                told,
 		"expires_at":           m.ExpiresAt.Format(time.RFC3339),
 		"permissions":          m.Permissions,
 		"repository_selection": m.Selection,
-	}
+	})
 	if m.Selection == "selected" {
-		shapes := make([]json.RawMessage, 0, len(m.Repositories))
-		for _, id := range m.Repositories {
-			shapes = append(shapes, g.repositoryShape(g.repositories[id]))
-		}
-		body["repositories"] = shapes
+		body = g.withRepositories(body, m.Repositories)
 	}
 	a := reply(http.StatusCreated, body)
-	a.minted = m.Token
-	if withoutToken {
-		body["token"], a.minted = "", ""
-	}
+	a.minted = told
 	return a
+}
+
+// withRepositories adds the list to an object by hand: the repositories are
+// rendered already, and encoding/json would read all of it once more.
+func (g *GitHub) withRepositories(object []byte, ids []int64) []byte {
+	shapes := make([][]byte, 0, len(ids))
+	for _, id := range ids {
+		shapes = append(shapes, g.repositoryShape(g.repositories[id]))
+	}
+	object = append(object[:len(object)-1], `,"repositories":[`...)
+	return append(append(object, bytes.Join(shapes, []byte(","))...), "]}"...)
 }

@@ -128,15 +128,8 @@ func (r *repository) fullName() string { return r.Owner + "/" + r.Name }
 // repositoryShape is GitHub's full-repository. It is rendered once for each
 // name and address, because every answer to a mint repeats it.
 func (g *GitHub) repositoryShape(r *repository) json.RawMessage {
-	if r == nil {
-		return json.RawMessage("null")
-	}
 	if at := g.base + " " + r.fullName(); r.shapedAt != at {
-		shape, err := json.Marshal(g.fullRepository(r))
-		if err != nil {
-			panic(fmt.Sprintf("simulator: a repository that JSON can't hold: %v", err))
-		}
-		r.shape, r.shapedAt = shape, at
+		r.shape, r.shapedAt = render(g.fullRepository(r)), at
 	}
 	return r.shape
 }

@@ -39,6 +39,7 @@ var apiRoutes = []route{
 	{"rate_limit", "GET /rate_limit", anyone, "", getRateLimit},
 	{"user", "GET /users/{username}", anyone, "", getUser},
 	{"repository", "GET /repos/{owner}/{repo}", aToken, "metadata=read", getRepository},
+	{"contents", "GET /repos/{owner}/{repo}/contents", aToken, "contents=read", getContents},
 	{"contents", "GET /repos/{owner}/{repo}/contents/{path...}", aToken, "contents=read", getContents},
 	{"create_ref", "POST /repos/{owner}/{repo}/git/refs", aToken, "contents=write", createRef},
 	{"releases", "GET /repos/{owner}/{repo}/releases", aToken, "contents=read", getReleases},

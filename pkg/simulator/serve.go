@@ -37,7 +37,8 @@ func (g *GitHub) serve(rt route, w http.ResponseWriter, r *http.Request, work fu
 	q := &request{Request: r, fault: g.faults.take(rt.name)}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return
+		tooLarge := refuse(http.StatusRequestEntityTooLarge, "Request body is too large")
+		work = func(*request) answer { return tooLarge }
 	}
 	q.body = body
 	g.mu.Lock()
