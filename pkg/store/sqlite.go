@@ -24,6 +24,16 @@ const readerCount = 4
 // A sqliteFile is the path of a database.
 type sqliteFile string
 
+// An accessMode is what a connection may do with the file.
+type accessMode string
+
+const (
+	readWrite accessMode = "mode=rw"
+	readOnly  accessMode = "mode=ro"
+	// frozen is for a file that nobody has open for writing: SQLite then makes no files beside it.
+	frozen accessMode = "mode=ro&immutable=1"
+)
+
 // parse reads a database URL.
 func parse(text string) (sqliteFile, error) {
 	scheme, path, _ := strings.Cut(text, ":")
@@ -40,17 +50,17 @@ func parse(text string) (sqliteFile, error) {
 
 // source is the URI of the file with pragmas for each connection.
 // https://www.sqlite.org/uri.html and https://www.sqlite.org/pragma.html
-func (f sqliteFile) source(mode string, pragmas ...string) string {
-	query := url.Values{"mode": {mode}, "_pragma": append([]string{"busy_timeout(5000)", "trusted_schema(0)"}, pragmas...)}
-	return "file:" + (&url.URL{Path: string(f)}).EscapedPath() + "?" + query.Encode()
+func (f sqliteFile) source(mode accessMode, pragmas ...string) string {
+	query := url.Values{"_pragma": append([]string{"busy_timeout(5000)", "trusted_schema(0)"}, pragmas...)}
+	return "file:" + (&url.URL{Path: string(f)}).EscapedPath() + "?" + string(mode) + "&" + query.Encode()
 }
 
 func (f sqliteFile) openWriter(ctx context.Context) (*sql.DB, error) {
 	if err := f.create(); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
-	db, err := sql.Open("sqlite", f.source("rw",
-		"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)", "wal_autocheckpoint(4000)", "cache_size(-16000)"))
+	db, err := sql.Open("sqlite", f.source(readWrite,
+		"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)", "cache_size(-16000)"))
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
@@ -62,7 +72,7 @@ func (f sqliteFile) openWriter(ctx context.Context) (*sql.DB, error) {
 }
 
 func (f sqliteFile) openReaders() *sql.DB {
-	db, err := sql.Open("sqlite", f.source("ro", "query_only(1)"))
+	db, err := sql.Open("sqlite", f.source(readOnly, "query_only(1)"))
 	if err != nil {
 		panic("store: the driver does not take the source it took before: " + err.Error())
 	}
