@@ -27,13 +27,8 @@ func (s *Store) Due(ctx context.Context, now time.Time, claim time.Duration, lim
 	return claimed, nil
 }
 
-const (
-	// lostLife is how long a token that nobody knows may live: GitHub's hour from
-	// the intent, and a minute for the clocks.
-	lostLife = time.Hour + time.Minute
-	// recoverLength is how many leases Recover moves in one transaction.
-	recoverLength = 256
-)
+// recoverLength is how many leases Recover moves in one transaction.
+const recoverLength = 256
 
 // Recover is for the start, before anything is exchanged: every lease that is
 // still pending becomes indeterminate, each with its audit record, because the
@@ -68,7 +63,7 @@ func (t *transaction) loseAnswers(now time.Time) (int, error) {
 		return 0, err
 	}
 	for _, l := range pending {
-		l.State, l.Cause, l.NextAt = lease.Indeterminate, lease.CauseLost, l.IntentAt.Add(lostLife)
+		l = l.Lost()
 		m, err := newMove(lease.Pending, l, audit.Record{
 			Time: now, Event: audit.LeaseIndeterminate, Lease: l.ID, Job: &l.Job, Grant: l.Grant, Allowed: &l.Scope,
 			State: string(l.State), Cause: string(l.Cause),

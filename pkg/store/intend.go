@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/curfew-dev/curfew/pkg/audit"
 	"github.com/curfew-dev/curfew/pkg/lease"
@@ -74,14 +75,17 @@ func (t *transaction) use(ticket lease.Ticket) error {
 	return nil
 }
 
-// forget drops tickets whose tokens are refused for their age by now: more than
-// came in with this batch, so that none pile up, and not so many that the batch waits.
-func (t *transaction) forget() error {
-	if t.tickets == 0 {
+// sweepTickets drops tickets whose tokens are refused for their age by now, at
+// most once a second: more than came in since, so that none pile up, but no more, so that no batch waits long.
+func (t *transaction) sweepTickets() error {
+	t.w.unswept += t.tickets
+	now := t.w.now()
+	if t.w.unswept == 0 || now.Sub(t.w.sweptAt) < time.Second {
 		return nil
 	}
 	_, err := t.exec(`DELETE FROM tickets WHERE (issuer, jti) IN
-		(SELECT issuer, jti FROM tickets WHERE expires < ? ORDER BY expires LIMIT ?)`, nanos(t.w.now()), 2*t.tickets+16)
+		(SELECT issuer, jti FROM tickets WHERE expires < ? ORDER BY expires LIMIT ?)`, nanos(now), 2*t.w.unswept+16)
+	t.w.unswept, t.w.sweptAt = 0, now
 	return err
 }
 

@@ -54,7 +54,7 @@ func (t *transaction) commit() error {
 	if err := t.tally.store(t); err != nil {
 		return err
 	}
-	if err := t.forget(); err != nil {
+	if err := t.sweepTickets(); err != nil {
 		return err
 	}
 	if _, err := t.exec(`COMMIT`); err != nil {

@@ -38,6 +38,8 @@ type writer struct {
 	conn       *sql.Conn // nil after a failure
 	statements map[string]*sql.Stmt
 	tree       audit.Tree
+	unswept    int       // tickets taken since the last sweep
+	sweptAt    time.Time // of expired tickets
 }
 
 func newWriter(db *sql.DB, o Options) *writer {
