@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/secret"
@@ -45,7 +46,10 @@ type lost struct {
 func (l *lost) Error() string { return "no whole answer from GitHub: " + l.cause.Error() }
 func (l *lost) Unwrap() error { return l.cause }
 
-var errOverlong = errors.New("the answer is longer than it may be")
+var (
+	errOverlong = errors.New("the answer is longer than it may be")
+	errBroken   = errors.New("the connection broke, or what came was not HTTP")
+)
 
 // do asks once. Its error is always a [*lost].
 func (c *Client) do(ctx context.Context, ask call) (answer, error) {
@@ -58,7 +62,7 @@ func (c *Client) do(ctx context.Context, ask call) (answer, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, &lost{w.sent(), err}
+		return answer{}, &lost{w.sent(), quiet(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	c.observe(resp.Header)
@@ -67,6 +71,15 @@ func (c *Client) do(ctx context.Context, ask call) (answer, error) {
 		return answer{}, &lost{true, err}
 	}
 	return answer{ask, resp.StatusCode, resp.Header, body}, nil
+}
+
+// quiet takes an error of net/http that may quote what was received: a
+// connection out of step quotes an earlier answer, token and all.
+func quiet(err error) error {
+	if strings.Contains(err.Error(), "transport connection broken") {
+		return errBroken
+	}
+	return err
 }
 
 func (c *Client) request(ctx context.Context, ask call) (*http.Request, *http.Client, error) {

@@ -104,7 +104,7 @@ func readContent(a answer) (File, error) {
 		return File{}, unreadable(a)
 	}
 	if body.Type != "file" || body.Size > MaxFile {
-		return File{}, notAFile(fmt.Errorf("type %.16q of %d bytes", body.Type, body.Size))
+		return File{}, notAFile(fmt.Errorf("another type, or %d bytes", body.Size))
 	}
 	content, err := base64.StdEncoding.DecodeString(body.Content) // skips line breaks
 	if err != nil || body.Encoding != "base64" || int64(len(content)) != body.Size || body.SHA == "" {

@@ -75,6 +75,9 @@ func (c *Client) Installation(ctx context.Context, owner, repository string) (In
 	}
 	// Callers for one repository share one look-up; it goes on when the first of them gives up.
 	shared := c.lookups.DoChan(strings.ToLower(owner+"/"+repository), func() (any, error) {
+		if found, ok := c.installations.get(owner, c.now()); ok {
+			return found, nil // an earlier look-up ended just now
+		}
 		found, err := c.findInstallation(context.WithoutCancel(ctx), owner, repository)
 		if err == nil {
 			c.installations.put(owner, found, c.now())
