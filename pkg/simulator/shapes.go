@@ -98,9 +98,6 @@ func (g *GitHub) fullRepository(r *repository) object {
 		shape[count] = 0
 	}
 	addURLs(shape, repositoryURLs, api)
-	if r.account.Type == organization {
-		shape["organization"] = g.userShape(r.account)
-	}
 	return shape
 }
 
