@@ -46,7 +46,7 @@ func (s *Server) granted(i *exchange.Issued) api.TokenResponse {
 	t.AccessToken, t.TokenSHA256 = i.Token, i.Token.DigestBase64()
 	t.RevocationHandle = i.Handle
 	t.LeaseID, t.ExpiresAt = l.ID, l.ExpiresAt
-	t.ExpiresIn = int(l.ExpiresAt.Sub(s.Now()) / time.Second)
+	t.ExpiresIn = int(l.ExpiresAt.Sub(s.Now()).Round(time.Second) / time.Second)
 	t.Repositories, t.Permissions = l.Scope.Repositories, api.PermissionsOf(l.Scope.Permissions)
 	t.Scope = t.Permissions.String()
 	t.AppSlug, t.GitUserName, t.GitUserEmail = app.Slug, app.BotName, app.BotEmail
