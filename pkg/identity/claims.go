@@ -43,11 +43,11 @@ func setOf(names ...string) map[string]bool {
 func readClaims(payload []byte) (object, error) {
 	claims, err := parseObject(payload, claimLimit)
 	if err != nil {
-		return object{}, problem.New(problem.Malformed, "the token's payload %v", err)
+		return nil, problem.New(problem.Malformed, "the token's payload %v", err)
 	}
-	for _, name := range claims.names {
-		if err := checkType(name, claims.members[name]); err != nil {
-			return object{}, err
+	for _, claim := range claims {
+		if err := checkType(claim.name, claim.value); err != nil {
+			return nil, err
 		}
 	}
 	return claims, nil
@@ -60,13 +60,10 @@ func claimLimit(claim string) int {
 	return maxString
 }
 
+// checkType wants each claim in the spelling and the JSON type that GitHub gives it.
 func checkType(name string, value any) error {
 	text, isString := value.(string)
-	switch plain := fold(name); {
-	case name != plain && (stringClaims[plain] || otherTypes[plain]):
-		return problem.New(problem.Malformed, "the token's payload has the member '%s'; it is spelt %s", clip(name), plain)
-	case plain == "_claim_names" || plain == "_claim_sources":
-		return problem.New(problem.BadClaims, "the claim %s is not accepted: claims must stand in the token itself", plain)
+	switch {
 	case name == "check_run_id":
 		if _, isNumber := value.(json.Number); !isString && !isNumber {
 			return problem.New(problem.BadClaims, "the claim check_run_id must be a string of digits or an integer")
@@ -74,14 +71,30 @@ func checkType(name string, value any) error {
 	case (stringClaims[name] || strings.HasPrefix(name, propertyPrefix)) && !isString:
 		return problem.New(problem.BadClaims, "the claim %s must be a string", clip(name))
 	case name == "jti" && (text == "" || len(text) > maxJTI):
-		return problem.New(problem.BadClaims, "the claim jti must have 1 to %d characters", maxJTI)
+		return problem.New(problem.BadClaims, "the claim jti must have 1 to %d bytes", maxJTI)
+	case !stringClaims[name] && !otherTypes[name]:
+		return checkSpelling(name)
+	}
+	return nil
+}
+
+// checkSpelling refuses what another parser would take for a claim of ours, or
+// would follow to another place (distributed claims, OpenID Connect Core 1.0 section 5.6.2).
+func checkSpelling(name string) error {
+	// Upper case first, because U+017F and U+212A only meet s and k on that way.
+	plain := strings.ToLower(strings.ToUpper(name))
+	switch {
+	case stringClaims[plain] || otherTypes[plain]:
+		return problem.New(problem.Malformed, "the token's payload has the member '%s'; it is spelt %s", clip(name), plain)
+	case plain == "_claim_names" || plain == "_claim_sources":
+		return problem.New(problem.BadClaims, "the claim %s is not accepted: claims must stand in the token itself", plain)
 	}
 	return nil
 }
 
 // checkAudience wants aud to be one string that is ours: a token for several is a token for others too.
 func checkAudience(claims object, audience string) error {
-	aud, present := claims.members["aud"]
+	aud, present := claims.get("aud")
 	if !present {
 		return problem.New(problem.WrongAudience, "the claim aud is absent; it must be %s", audience)
 	}
@@ -101,17 +114,11 @@ type claimReader struct {
 	fault  error
 }
 
-// text reads a claim that may be absent; its type was checked before.
-func (r *claimReader) text(name string) string {
-	text, _ := r.claims.members[name].(string)
-	return text
-}
-
 // need reads a claim that must be present. Only a ref may be empty: GitHub has
 // none for a deployment of a bare commit.
 func (r *claimReader) need(name string) string {
-	_, present := r.claims.members[name]
-	text := r.text(name)
+	_, present := r.claims.get(name)
+	text := r.claims.text(name)
 	switch {
 	case !present:
 		r.refuse("the claim %s is absent", name)
@@ -128,7 +135,8 @@ func (r *claimReader) number(name string) int64 {
 
 // optionalNumber is number for a claim that may be absent; it is 0 then.
 func (r *claimReader) optionalNumber(name string) int64 {
-	switch v := r.claims.members[name].(type) {
+	value, _ := r.claims.get(name)
+	switch v := value.(type) {
 	case string:
 		return r.digits(name, v)
 	case json.Number:

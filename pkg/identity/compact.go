@@ -86,28 +86,28 @@ func readHeader(text []byte) (kid string, err error) {
 	if err != nil {
 		return "", problem.New(problem.Malformed, "the token's header %v", err)
 	}
-	for _, name := range header.names {
-		switch name {
+	for _, m := range header {
+		switch m.name {
 		case "alg", "kid", "typ", "x5t":
 		default:
-			return "", problem.New(problem.Malformed, "the token's header has the member '%s'; alg, kid, typ and x5t are accepted", clip(name))
+			return "", problem.New(problem.Malformed, "the token's header has the member '%s'; alg, kid, typ and x5t are accepted", clip(m.name))
 		}
-		if _, ok := header.members[name].(string); !ok {
-			return "", problem.New(problem.Malformed, "the token's header has a %s that is not a string", name)
+		if _, ok := m.value.(string); !ok {
+			return "", problem.New(problem.Malformed, "the token's header has a %s that is not a string", m.name)
 		}
 	}
-	if header.members["alg"] != "RS256" {
+	if header.text("alg") != "RS256" {
 		return "", problem.New(problem.Malformed, "the token's alg must be RS256")
 	}
-	if typ, present := header.members["typ"]; present && typ != "JWT" {
+	if typ, present := header.get("typ"); present && typ != "JWT" {
 		return "", problem.New(problem.Malformed, "the token's typ must be JWT or absent")
 	}
 	return readKeyID(header)
 }
 
 func readKeyID(header object) (string, error) {
-	kid, present := header.members["kid"].(string)
-	if !present {
+	kid := header.text("kid")
+	if _, present := header.get("kid"); !present {
 		return "", problem.New(problem.Malformed, "the token names no key: kid is absent")
 	}
 	if !isKeyID(kid) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -65,7 +66,11 @@ func TestFetcherRefuses(t *testing.T) {
 }
 
 func answer(text string) func(http.ResponseWriter, *http.Request) {
-	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := io.WriteString(w, text); err != nil {
+			panic(http.ErrAbortHandler) // the client hung up
+		}
+	}
 }
 
 func discovery(i *issuer, jwksURI string) func(http.ResponseWriter, *http.Request) {

@@ -125,25 +125,25 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // A draft is a token before it is signed: members in order, values as raw JSON.
 type draft struct {
-	header, payload []member
+	header, payload []line
 	key             *rsa.PrivateKey
 }
 
-type member struct{ name, value string }
+type line struct{ name, value string }
 
 // draft starts from a token as github.com makes them.
 func (i *issuer) draft() *draft { return goodDraft(i.URL) }
 
 func goodDraft(issuer string) *draft {
 	d := &draft{key: goodKey()}
-	for _, m := range []member{{"typ", "JWT"}, {"alg", "RS256"}, {"x5t", goodKid}, {"kid", goodKid}} {
-		d.header = append(d.header, member{m.name, quote(m.value)})
+	for _, m := range []line{{"typ", "JWT"}, {"alg", "RS256"}, {"x5t", goodKid}, {"kid", goodKid}} {
+		d.header = append(d.header, line{m.name, quote(m.value)})
 	}
 	iat := noon.Add(-10 * time.Second).Unix()
-	d.payload = []member{
+	d.payload = []line{
 		{"iat", fmt.Sprint(iat)}, {"exp", fmt.Sprint(iat + 300)}, {"nbf", fmt.Sprint(iat - 600)},
 	}
-	for _, m := range []member{
+	for _, m := range []line{
 		{"iss", issuer},
 		{"sub", "repo:acme@1001/web@3002:ref:refs/heads/main"},
 		{"aud", audience},
@@ -174,7 +174,7 @@ func goodDraft(issuer string) *draft {
 		{"workflow_ref", "acme/web/.github/workflows/release.yml@refs/heads/main"},
 		{"workflow_sha", "0123456789012345678901234567890123456789"},
 	} {
-		d.payload = append(d.payload, member{m.name, quote(m.value)})
+		d.payload = append(d.payload, line{m.name, quote(m.value)})
 	}
 	return d
 }
@@ -205,8 +205,8 @@ func (d *draft) signedBy(kid string, k *rsa.PrivateKey) *draft {
 	return d.head("kid", quote(kid))
 }
 
-func edit(list []member, name, raw string) []member {
-	var edited []member
+func edit(list []line, name, raw string) []line {
+	var edited []line
 	found := false
 	for _, m := range list {
 		if m.name == name {
@@ -218,12 +218,12 @@ func edit(list []member, name, raw string) []member {
 		}
 	}
 	if !found && raw != "" {
-		edited = append(edited, member{name, raw})
+		edited = append(edited, line{name, raw})
 	}
 	return edited
 }
 
-func object2text(list []member) string {
+func object2text(list []line) string {
 	parts := make([]string, len(list))
 	for i, m := range list {
 		parts[i] = quote(m.name) + ":" + m.value

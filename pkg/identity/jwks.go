@@ -67,7 +67,7 @@ func parseKeys(text []byte, issuer, audience string) (map[string]key, error) {
 		if err != nil {
 			continue
 		}
-		kid, _ := jwk.members["kid"].(string)
+		kid := jwk.text("kid")
 		if !isKeyID(kid) {
 			continue
 		}
@@ -91,16 +91,16 @@ func parseKeys(text []byte, issuer, audience string) (map[string]key, error) {
 // readKey takes a JWK that is an RSA key meant for checking RS256 signatures
 // (RFC 7517 section 4, RFC 7518 section 6.3.1).
 func readKey(jwk object) (public *rsa.PublicKey, weakness string) {
-	if jwk.members["kty"] != "RSA" {
+	if jwk.text("kty") != "RSA" {
 		return nil, "is not an RSA key"
 	}
-	if use, present := jwk.members["use"]; present && use != "sig" {
+	if use, present := jwk.get("use"); present && use != "sig" {
 		return nil, "has a use other than sig"
 	}
-	if ops, present := jwk.members["key_ops"]; present && !holds(ops, "verify") {
+	if ops, present := jwk.get("key_ops"); present && !holds(ops, "verify") {
 		return nil, "has key_ops without verify"
 	}
-	if alg, present := jwk.members["alg"]; present && alg != "RS256" {
+	if alg, present := jwk.get("alg"); present && alg != "RS256" {
 		return nil, "is for an alg other than RS256"
 	}
 	n, okN := readUint(jwk, "n")
@@ -123,8 +123,8 @@ func holds(list any, want string) bool {
 
 // readUint reads a Base64urlUInt (RFC 7518 section 2).
 func readUint(jwk object, name string) (*big.Int, bool) {
-	text, ok := jwk.members[name].(string)
-	if !ok || !inAlphabet(text) {
+	text := jwk.text(name)
+	if !inAlphabet(text) {
 		return nil, false
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,11 +15,30 @@ const (
 	maxLongString = 4 << 10
 )
 
-// An object is a JSON object that has one reading only. Its values are string,
-// json.Number, bool, nil, []any and object.
-type object struct {
-	names   []string // in the order of the text, so that the same bytes give the same refusal
-	members map[string]any
+// An object is a JSON object that has one reading only. Its members stand in
+// the order of the text, so that the same bytes always meet the same refusal.
+type object []member
+
+// A member's value is a string, json.Number, bool, nil, []any or object.
+type member struct {
+	name  string
+	value any
+}
+
+func (o object) get(name string) (value any, present bool) {
+	for _, m := range o {
+		if m.name == name {
+			return m.value, true
+		}
+	}
+	return nil, false
+}
+
+// text returns a member that is a string, else "".
+func (o object) text(name string) string {
+	value, _ := o.get(name)
+	s, _ := value.(string)
+	return s
 }
 
 // parseObject reads a JSON text whose every parser must agree on: UTF-8, no
@@ -30,120 +48,152 @@ type object struct {
 // member of the outermost object may hold.
 func parseObject(text []byte, limit func(member string) int) (object, error) {
 	if !utf8.Valid(text) {
-		return object{}, errors.New("is not UTF-8")
+		return nil, errors.New("is not UTF-8")
 	}
 	if !json.Valid(text) {
-		return object{}, errors.New("is not JSON")
+		return nil, errors.New("is not JSON")
 	}
-	p := strictParser{dec: json.NewDecoder(bytes.NewReader(text)), limit: limit}
-	p.dec.UseNumber()
-	v, err := p.value(0, "")
-	if err != nil {
-		return object{}, err
+	r := strictReader{text: string(text), limit: limit}
+	if r.next() != '{' {
+		return nil, errors.New("is not a JSON object")
 	}
-	o, ok := v.(object)
-	if !ok {
-		return object{}, errors.New("is not a JSON object")
-	}
-	return o, nil
+	return r.object(1, "")
 }
 
 // sameLimit bounds every string alike.
 func sameLimit(string) int { return maxString }
 
-type strictParser struct {
-	dec   *json.Decoder
+// A strictReader walks over a text that is known to be JSON, and so never
+// meets its end where something must follow.
+type strictReader struct {
+	text  string
+	at    int
 	limit func(member string) int
 }
 
-// value reads the next value; top is the outermost member that it belongs to.
-func (p *strictParser) value(depth int, top string) (any, error) {
-	token, err := p.dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := token.(type) {
-	case json.Delim:
-		if depth == maxDepth {
-			return nil, fmt.Errorf("is nested deeper than %d levels", maxDepth)
+// next skips space and returns the character that follows, without passing it.
+func (r *strictReader) next() byte {
+	for {
+		switch c := r.text[r.at]; c {
+		case ' ', '\t', '\r', '\n':
+			r.at++
+		default:
+			return c
 		}
-		if t == '[' {
-			return p.array(depth+1, top)
-		}
-		return p.object(depth+1, top)
-	case string:
-		return t, checkString(t, p.limit(top))
 	}
-	return token, nil
 }
 
-func (p *strictParser) object(depth int, top string) (any, error) {
-	o := object{members: make(map[string]any, maxMembers)}
-	seen := make(map[string]bool, maxMembers)
-	for p.dec.More() {
-		token, err := p.dec.Token()
+// value reads what follows; top is the outermost member that it belongs to.
+func (r *strictReader) value(depth int, top string) (any, error) {
+	switch c := r.next(); {
+	case c == '"':
+		return r.quoted(r.limit(top))
+	case (c == '{' || c == '[') && depth == maxDepth:
+		return nil, fmt.Errorf("is nested deeper than %d levels", maxDepth)
+	case c == '{':
+		return r.object(depth+1, top)
+	case c == '[':
+		return r.array(depth+1, top)
+	}
+	start := r.at
+	r.at += strings.IndexAny(r.text[start:], ",]} \t\r\n")
+	switch word := r.text[start:r.at]; word {
+	case "null":
+		return nil, nil
+	case "true", "false":
+		return word == "true", nil
+	default:
+		return json.Number(word), nil
+	}
+}
+
+func (r *strictReader) object(depth int, top string) (object, error) {
+	o := object{}
+	for r.at++; r.next() != '}'; {
+		if r.next() == ',' {
+			r.at++
+			r.next()
+		}
+		name, err := r.quoted(maxString)
 		if err != nil {
 			return nil, err
 		}
-		name, ok := token.(string)
-		if !ok {
-			return nil, errors.New("is not JSON")
-		}
-		if err := checkString(name, maxString); err != nil {
+		if err := o.mayTake(name); err != nil {
 			return nil, err
-		}
-		if _, twice := o.members[name]; twice {
-			return nil, fmt.Errorf("has the member %q twice", clip(name))
-		}
-		if seen[fold(name)] {
-			return nil, fmt.Errorf("has the member %q twice, in another case", clip(name))
-		}
-		if len(o.names) == maxMembers {
-			return nil, fmt.Errorf("has an object of more than %d members", maxMembers)
 		}
 		if depth == 1 {
 			top = name
 		}
-		v, err := p.value(depth, top)
+		r.next()
+		r.at++ // the colon
+		v, err := r.value(depth, top)
 		if err != nil {
 			return nil, err
 		}
-		seen[fold(name)] = true
-		o.names = append(o.names, name)
-		o.members[name] = v
+		o = append(o, member{name, v})
 	}
-	_, err := p.dec.Token()
-	return o, err
+	r.at++
+	return o, nil
 }
 
-func (p *strictParser) array(depth int, top string) (any, error) {
+// mayTake refuses a name that is in o already, in whatever case.
+func (o object) mayTake(name string) error {
+	if len(o) == maxMembers {
+		return fmt.Errorf("has an object of more than %d members", maxMembers)
+	}
+	for _, m := range o {
+		if m.name == name {
+			return fmt.Errorf("has the member '%s' twice", clip(name))
+		}
+		if strings.EqualFold(m.name, name) {
+			return fmt.Errorf("has the member '%s' twice, in another case", clip(name))
+		}
+	}
+	return nil
+}
+
+func (r *strictReader) array(depth int, top string) ([]any, error) {
 	list := []any{}
-	for p.dec.More() {
-		v, err := p.value(depth, top)
+	for r.at++; r.next() != ']'; {
+		if r.next() == ',' {
+			r.at++
+		}
+		v, err := r.value(depth, top)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
 	}
-	_, err := p.dec.Token()
-	return list, err
+	r.at++
+	return list, nil
 }
 
-// checkString refuses what stores and logs would not give back as it was: a
-// NUL, and U+FFFD, which is also what the decoder makes of half a surrogate pair.
-func checkString(s string, limit int) error {
+// quoted reads a string of at most limit bytes. It refuses what stores and logs
+// would not give back as it was: a NUL, and U+FFFD, which is also what the
+// decoder makes of half a surrogate pair.
+func (r *strictReader) quoted(limit int) (string, error) {
+	start, escaped := r.at, false
+	for r.at++; r.text[r.at] != '"'; r.at++ {
+		if r.text[r.at] == '\\' {
+			escaped = true
+			r.at++
+		}
+	}
+	r.at++
+	s := r.text[start+1 : r.at-1]
+	if escaped {
+		if err := json.Unmarshal([]byte(r.text[start:r.at]), &s); err != nil {
+			return "", err
+		}
+	}
 	if len(s) > limit {
-		return fmt.Errorf("has a string of more than %d bytes", limit)
+		return "", fmt.Errorf("has a string of more than %d bytes", limit)
 	}
 	if strings.ContainsAny(s, "\x00\ufffd") {
-		return errors.New("has a string with U+0000, U+FFFD or a lone surrogate")
+		return "", errors.New("has a string with U+0000, U+FFFD or a lone surrogate")
 	}
-	return nil
+	return s, nil
 }
-
-// fold maps names that encoding/json would take for the same to one; upper
-// case first, because U+017F and U+212A only meet s and k on that way.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
 // clip keeps what a stranger wrote short enough to repeat.
 func clip(s string) string {

@@ -43,7 +43,7 @@ func checkTimes(claims object, now time.Time) (period, error) {
 	case life > maxLife:
 		return period{}, problem.New(problem.BadClaims, "the token lives longer than %v: from iat to exp", maxLife)
 	}
-	if _, present := claims.members["nbf"]; present {
+	if _, present := claims.get("nbf"); present {
 		notBefore, err := readTime(claims, "nbf")
 		if err != nil {
 			return period{}, err
@@ -57,7 +57,7 @@ func checkTimes(claims object, now time.Time) (period, error) {
 
 // readTime reads a NumericDate that must be whole seconds since 1970.
 func readTime(claims object, name string) (time.Time, error) {
-	v, present := claims.members[name]
+	v, present := claims.get(name)
 	if !present {
 		return time.Time{}, problem.New(problem.BadClaims, "the claim %s is absent", name)
 	}

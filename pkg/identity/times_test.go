@@ -37,9 +37,9 @@ func TestTimes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			claims := object{members: map[string]any{"iat": json.Number(seconds(test.iat)), "exp": json.Number(seconds(test.exp))}}
+			claims := object{{"iat", json.Number(seconds(test.iat))}, {"exp", json.Number(seconds(test.exp))}}
 			if test.nbf != none {
-				claims.members["nbf"] = json.Number(seconds(test.nbf))
+				claims = append(claims, member{"nbf", json.Number(seconds(test.nbf))})
 			}
 			got, err := checkTimes(claims, noon)
 			if test.want != "" {
@@ -54,7 +54,7 @@ func TestTimes(t *testing.T) {
 }
 
 func TestExpiryHasNoGraceWithinTheSecond(t *testing.T) {
-	claims := object{members: map[string]any{"iat": json.Number(seconds(0)), "exp": json.Number(seconds(time.Minute))}}
+	claims := object{{"iat", json.Number(seconds(0))}, {"exp", json.Number(seconds(time.Minute))}}
 	end := noon.Add(time.Minute)
 	if _, err := checkTimes(claims, end.Add(-time.Nanosecond)); err != nil {
 		t.Errorf("a nanosecond before exp: %v", err)
@@ -65,14 +65,14 @@ func TestExpiryHasNoGraceWithinTheSecond(t *testing.T) {
 
 func TestTimesAreWholeSeconds(t *testing.T) {
 	for _, raw := range []string{"1.0", "1e3", "-1", "-0", "1.5", "253402300800", "9223372036854775808", "1e999"} {
-		_, err := readTime(object{members: map[string]any{"iat": json.Number(raw)}}, "iat")
+		_, err := readTime(object{{"iat", json.Number(raw)}}, "iat")
 		refused(t, err, problem.BadClaims)
 	}
 	for _, value := range []any{"1", nil, true, object{}} {
-		_, err := readTime(object{members: map[string]any{"iat": value}}, "iat")
+		_, err := readTime(object{{"iat", value}}, "iat")
 		refused(t, err, problem.BadClaims)
 	}
-	got, err := readTime(object{members: map[string]any{"iat": json.Number(fmt.Sprint(lastSecond))}}, "iat")
+	got, err := readTime(object{{"iat", json.Number(fmt.Sprint(lastSecond))}}, "iat")
 	if err != nil || got.Year() != 9999 {
 		t.Errorf("%v, %v", got, err)
 	}

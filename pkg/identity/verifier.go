@@ -117,7 +117,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Workload, error) {
 
 // keysOf picks the key set of a configured issuer; issuers are never learnt from a token.
 func (v *Verifier) keysOf(claims object) (*keySet, error) {
-	iss, ok := claims.members["iss"].(string)
+	value, _ := claims.get("iss")
+	iss, ok := value.(string)
 	if !ok {
 		return nil, problem.New(problem.WrongIssuer, "the claim iss must be a string; accepted: %s", v.accepted)
 	}

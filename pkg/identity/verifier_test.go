@@ -101,7 +101,7 @@ func nextLetter(c byte) string {
 
 var headers = []trick{
 	{"duplicate header member", false, problem.Malformed, func(_ *issuer, d *draft) string {
-		d.header = append([]member{{"kid", `"other"`}}, d.header...)
+		d.header = append([]line{{"kid", `"other"`}}, d.header...)
 		return d.String()
 	}},
 	{"case-variant header member", true, problem.Malformed, func(_ *issuer, d *draft) string {
@@ -131,7 +131,7 @@ var headers = []trick{
 
 var payloads = []trick{
 	{"duplicate claim", true, problem.Malformed, func(_ *issuer, d *draft) string {
-		d.payload = append([]member{{"repository_id", `"1"`}}, d.payload...)
+		d.payload = append([]line{{"repository_id", `"1"`}}, d.payload...)
 		return d.String()
 	}},
 	{"case-variant member", true, problem.Malformed, func(_ *issuer, d *draft) string { return d.claim("SUB", `"x"`).String() }},
@@ -292,9 +292,9 @@ func TestClaimsGivesBackTheToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{}
-	for name, value := range token.members {
-		if text := fmt.Sprint(value); text != "" && name != "aud" && name != "nbf" {
-			want[name] = text
+	for _, claim := range token {
+		if text := fmt.Sprint(claim.value); text != "" && claim.name != "aud" && claim.name != "nbf" {
+			want[claim.name] = text
 		}
 	}
 	if diff := cmp.Diff(want, w.Claims()); diff != "" {

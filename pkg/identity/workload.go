@@ -108,7 +108,7 @@ func newWorkload(issuer string, validity period, claims object) (Workload, error
 		RunID: r.number("run_id"), RunNumber: r.optionalNumber("run_number"), RunAttempt: r.number("run_attempt"),
 		CheckRunID: r.optionalNumber("check_run_id"),
 
-		Ref: r.need("ref"), EventName: r.need("event_name"), Environment: r.text("environment"), Workflow: r.text("workflow"),
+		Ref: r.need("ref"), EventName: r.need("event_name"), Environment: claims.text("environment"), Workflow: claims.text("workflow"),
 		WorkflowRef: r.need("workflow_ref"), JobWorkflow: r.need("job_workflow_ref"), Runner: r.need("runner_environment"),
 		Actor: r.need("actor"), ActorID: r.number("actor_id"),
 	}
@@ -124,15 +124,15 @@ func newWorkload(issuer string, validity period, claims object) (Workload, error
 // otherClaims collects the string claims that have no field of their own.
 func otherClaims(claims object) (others, properties map[string]string) {
 	others, properties = map[string]string{}, map[string]string{}
-	for _, name := range claims.names {
-		text, ok := claims.members[name].(string)
-		if !ok || ownFields[name] {
+	for _, claim := range claims {
+		text, ok := claim.value.(string)
+		if !ok || ownFields[claim.name] {
 			continue
 		}
-		if property, ok := strings.CutPrefix(name, propertyPrefix); ok {
+		if property, ok := strings.CutPrefix(claim.name, propertyPrefix); ok {
 			properties[property] = text
 		} else {
-			others[name] = text
+			others[claim.name] = text
 		}
 	}
 	return others, properties
