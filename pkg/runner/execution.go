@@ -170,7 +170,7 @@ func (x *execution) record(p phase, step Step) {
 	if p.continueOnError && conclusion == Failure {
 		conclusion = Success
 	}
-	if conclusion == Failure && x.status == Success {
+	if conclusion == Failure {
 		x.status = Failure
 	}
 	if p.kind != "post" {
