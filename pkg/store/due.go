@@ -9,15 +9,17 @@ import (
 	"github.com/curfew-dev/curfew/pkg/lease"
 )
 
+const dueQuery = `UPDATE leases SET claimed_until = ? WHERE id IN
+	(SELECT id FROM leases WHERE next_at <= ? AND claimed_until <= ? ORDER BY next_at LIMIT ?)
+	RETURNING ` + leaseColumns
+
 // Due claims for the given time up to limit leases that are due at now, are not
 // terminal and that nobody else has claimed; earliest first. A claim lasts until
 // [Store.Postpone], the lease's end, or its time is over.
 func (s *Store) Due(ctx context.Context, now time.Time, claim time.Duration, limit int) ([]lease.Lease, error) {
 	var claimed []lease.Lease
 	err := s.write(ctx, func(t *transaction) (err error) {
-		claimed, err = t.leases(`UPDATE leases SET claimed_until = ? WHERE id IN
-			(SELECT id FROM leases WHERE next_at <= ? AND claimed_until <= ? ORDER BY next_at LIMIT ?)
-			RETURNING `+leaseColumns, nanos(now.Add(claim)), nanos(now), nanos(now), limit)
+		claimed, err = t.leases(dueQuery, nanos(now.Add(claim)), nanos(now), nanos(now), limit)
 		return err
 	})
 	if err != nil {
@@ -26,6 +28,11 @@ func (s *Store) Due(ctx context.Context, now time.Time, claim time.Duration, lim
 	slices.SortFunc(claimed, func(a, b lease.Lease) int { return a.NextAt.Compare(b.NextAt) })
 	return claimed, nil
 }
+
+const (
+	claimsQuery  = `UPDATE leases SET claimed_until = 0 WHERE next_at IS NOT NULL AND claimed_until <> 0`
+	pendingQuery = `SELECT ` + leaseColumns + ` FROM leases WHERE next_at IS NOT NULL AND state = 'pending' LIMIT ?`
+)
 
 // recoverLength is how many leases Recover moves in one transaction.
 const recoverLength = 256
@@ -36,7 +43,7 @@ const recoverLength = 256
 // how many leases there were.
 func (s *Store) Recover(ctx context.Context, now time.Time) (int, error) {
 	err := s.write(ctx, func(t *transaction) error {
-		_, err := t.exec(`UPDATE leases SET claimed_until = 0 WHERE next_at IS NOT NULL AND claimed_until <> 0`)
+		_, err := t.exec(claimsQuery)
 		return err
 	})
 	if err != nil {
@@ -58,7 +65,7 @@ func (s *Store) Recover(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (t *transaction) loseAnswers(now time.Time) (int, error) {
-	pending, err := t.leases(`SELECT `+leaseColumns+` FROM leases WHERE next_at IS NOT NULL AND state = 'pending' LIMIT ?`, recoverLength)
+	pending, err := t.leases(pendingQuery, recoverLength)
 	if err != nil {
 		return 0, err
 	}

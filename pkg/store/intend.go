@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/audit"
@@ -75,6 +73,9 @@ func (t *transaction) use(ticket lease.Ticket) error {
 	return nil
 }
 
+const sweepQuery = `DELETE FROM tickets WHERE (issuer, jti) IN
+	(SELECT issuer, jti FROM tickets WHERE expires < ? ORDER BY expires LIMIT ?)`
+
 // sweepTickets drops tickets whose tokens are refused for their age by now, at
 // most once a second: more than came in since, so that none pile up, but no more, so that no batch waits long.
 func (t *transaction) sweepTickets() error {
@@ -83,20 +84,21 @@ func (t *transaction) sweepTickets() error {
 	if t.w.unswept == 0 || now.Sub(t.w.sweptAt) < time.Second {
 		return nil
 	}
-	_, err := t.exec(`DELETE FROM tickets WHERE (issuer, jti) IN
-		(SELECT issuer, jti FROM tickets WHERE expires < ? ORDER BY expires LIMIT ?)`, nanos(now), 2*t.w.unswept+16)
+	_, err := t.exec(sweepQuery, nanos(now), 2*t.w.unswept+16)
 	t.w.unswept, t.w.sweptAt = 0, now
 	return err
 }
+
+const keyQuery = `SELECT ` + leaseColumns + ` FROM leases
+	WHERE idempotency_key = ? AND intent_at > ? AND issuer = ? AND repository_id = ? AND run_id = ? AND run_attempt = ? AND check_run_id = ?
+	AND (state IN ('pending', 'active') OR request_digest <> ?)
+	ORDER BY intent_at DESC LIMIT 1`
 
 func (t *transaction) refuseRepeated(l lease.Lease) error {
 	if l.IdempotencyKey == "" {
 		return nil
 	}
-	earlier, err := t.leases(`SELECT `+leaseColumns+` FROM leases
-		WHERE idempotency_key = ? AND intent_at > ? AND issuer = ? AND repository_id = ? AND run_id = ? AND run_attempt = ? AND check_run_id = ?
-		AND (state IN ('pending', 'active') OR request_digest <> ?)
-		ORDER BY intent_at DESC LIMIT 1`,
+	earlier, err := t.leases(keyQuery,
 		l.IdempotencyKey, nanos(l.IntentAt.Add(-lease.KeyLife)),
 		l.Job.Issuer, l.Job.RepositoryID, l.Job.RunID, l.Job.RunAttempt, l.Job.CheckRunID, l.RequestDigest)
 	if err != nil || len(earlier) == 0 {
@@ -105,14 +107,12 @@ func (t *transaction) refuseRepeated(l lease.Lease) error {
 	return &lease.Repeated{Lease: earlier[0]}
 }
 
+const quotaQuery = `SELECT count(*) FROM leases
+	WHERE run_id = ? AND check_run_id = ? AND repository_id = ? AND run_attempt = ? AND issuer = ? AND grant_name = ? AND state <> 'refused'`
+
 func (t *transaction) refuseBeyond(quota int, l lease.Lease) error {
 	var opened int
-	err := t.one(`SELECT count(*) FROM leases
-		WHERE run_id = ? AND check_run_id = ? AND repository_id = ? AND run_attempt = ? AND issuer = ? AND grant_name = ? AND state <> 'refused'`,
-		[]any{l.Job.RunID, l.Job.CheckRunID, l.Job.RepositoryID, l.Job.RunAttempt, l.Job.Issuer, l.Grant}, &opened)
-	if errors.Is(err, sql.ErrNoRows) {
-		return unavailable(err)
-	}
+	err := t.one(quotaQuery, []any{l.Job.RunID, l.Job.CheckRunID, l.Job.RepositoryID, l.Job.RunAttempt, l.Job.Issuer, l.Grant}, &opened)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,11 @@ func (s *Store) Lease(ctx context.Context, id string) (lease.Lease, error) {
 	return first(s.leases(ctx, `SELECT `+leaseColumns+` FROM leases WHERE id = ?`, id))
 }
 
+const byDigestQuery = `SELECT ` + leaseColumns + ` FROM leases WHERE token_digest = ? OR handle_digest = ?`
+
 // ByDigest finds the lease whose token or handle has this SHA-256; [problem.NotFound] if there is none.
 func (s *Store) ByDigest(ctx context.Context, digest [sha256.Size]byte) (lease.Lease, error) {
-	return first(s.leases(ctx, `SELECT `+leaseColumns+` FROM leases WHERE token_digest = ? OR handle_digest = ?`, digest[:], digest[:]))
+	return first(s.leases(ctx, byDigestQuery, digest[:], digest[:]))
 }
 
 func first(leases []lease.Lease, err error) (lease.Lease, error) {
@@ -30,11 +32,13 @@ func first(leases []lease.Lease, err error) (lease.Lease, error) {
 	return leases[0], nil
 }
 
+const byJobQuery = `SELECT ` + leaseColumns + ` FROM leases
+	WHERE run_id = ? AND check_run_id = ? AND repository_id = ? AND run_attempt = ? AND issuer = ? AND next_at IS NOT NULL
+	ORDER BY intent_at`
+
 // ByJob lists the leases of one job that are not terminal.
 func (s *Store) ByJob(ctx context.Context, j identity.Job) ([]lease.Lease, error) {
-	return s.leases(ctx, `SELECT `+leaseColumns+` FROM leases
-		WHERE run_id = ? AND check_run_id = ? AND repository_id = ? AND run_attempt = ? AND issuer = ? AND next_at IS NOT NULL
-		ORDER BY intent_at`, j.RunID, j.CheckRunID, j.RepositoryID, j.RunAttempt, j.Issuer)
+	return s.leases(ctx, byJobQuery, j.RunID, j.CheckRunID, j.RepositoryID, j.RunAttempt, j.Issuer)
 }
 
 // A Filter picks leases for [Store.List]. What is empty does not count.
