@@ -42,38 +42,30 @@ type parser struct {
 	file   *File
 }
 
+const (
+	notYet           = "is not supported by this version"
+	operatorsOnly    = "belongs in the operator's file alone"
+	notInRepository  = "belongs in the operator's or the organisation's file"
+	alwaysRepository = "a repository's own grants are always for that repository"
+)
+
 func (p *parser) root(n *yaml.Node) {
-	known := fields{
-		"version":             p.version,
-		"owner":               p.only(p.owner, Operator),
-		"organization_policy": p.only(p.organizationPolicy, Operator),
-		"ceiling":             p.only(p.ceiling, Operator, Organization),
-		"freeze":              p.notYet,
-		"grants":              p.grants,
+	known := keys{
+		read:     fields{"version": p.version, "ceiling": p.ceiling, "grants": p.grants},
+		required: []string{"version"},
+		refused:  map[string]string{"freeze": notYet},
 	}
-	required := []string{"version"}
 	if p.origin == Operator {
-		required = append(required, "owner")
+		known.read["owner"], known.read["organization_policy"] = p.owner, p.organizationPolicy
+		known.required = append(known.required, "owner")
+	} else {
+		known.refused["owner"], known.refused["organization_policy"] = operatorsOnly, operatorsOnly
 	}
-	p.mapping(n, "", known, required...)
-}
-
-// only refuses a key in a file whose origin has no say in it.
-func (p *parser) only(read func(*yaml.Node, string), origins ...Origin) func(*yaml.Node, string) {
-	if slices.Contains(origins, p.origin) {
-		return read
+	if p.origin == RepositoryOf {
+		delete(known.read, "ceiling")
+		known.refused["ceiling"] = notInRepository
 	}
-	return func(_ *yaml.Node, at string) {
-		whose := "the " + string(origins[0]) + "'s"
-		for _, o := range origins[1:] {
-			whose += " or the " + string(o) + "'s"
-		}
-		p.add(p.spots[at], at, "belongs into %s file, not into the %s's; take it out", whose, p.origin)
-	}
-}
-
-func (p *parser) notYet(_ *yaml.Node, at string) {
-	p.add(p.spots[at], at, "is not supported by this version; take it out")
+	p.mapping(n, "", known)
 }
 
 func (p *parser) version(n *yaml.Node, at string) {
@@ -96,11 +88,11 @@ var (
 
 func (p *parser) owner(n *yaml.Node, at string) {
 	o := &p.file.Owner
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{required: []string{"login", "id"}, read: fields{
 		"login":  func(n *yaml.Node, at string) { o.Login = p.formed(n, at, login) },
 		"id":     func(n *yaml.Node, at string) { o.ID = p.id(n, at) },
 		"issuer": func(n *yaml.Node, at string) { o.Issuer = p.formed(n, at, issuerURL) },
-	}, "login", "id")
+	}})
 }
 
 func (p *parser) id(n *yaml.Node, at string) int64 { return p.number(n, at, 1, math.MaxInt64) }
@@ -108,12 +100,12 @@ func (p *parser) id(n *yaml.Node, at string) int64 { return p.number(n, at, 1, m
 func (p *parser) organizationPolicy(n *yaml.Node, at string) {
 	l := &Location{Required: true}
 	p.file.OrganizationPolicy = l
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{required: []string{"repository", "repository_id", "path"}, read: fields{
 		"repository":    func(n *yaml.Node, at string) { l.Repository = p.formed(n, at, repositoryName) },
 		"repository_id": func(n *yaml.Node, at string) { l.RepositoryID = p.id(n, at) },
 		"path":          func(n *yaml.Node, at string) { l.Path = p.path(n, at) },
 		"required":      func(n *yaml.Node, at string) { l.Required = p.boolean(n, at) },
-	}, "repository", "repository_id", "path")
+	}})
 }
 
 func (p *parser) path(n *yaml.Node, at string) string {
@@ -127,14 +119,14 @@ func (p *parser) path(n *yaml.Node, at string) string {
 func (p *parser) ceiling(n *yaml.Node, at string) {
 	c := &Ceiling{Permissions: scope.Permissions{}, Duration: MaxDuration}
 	p.file.Ceiling = c
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{read: fields{
 		"permissions": func(n *yaml.Node, at string) { c.Permissions = p.permissions(n, at) },
 		"duration":    func(n *yaml.Node, at string) { c.Duration = p.duration(n, at) },
 		"callers":     func(n *yaml.Node, at string) { c.Callers = p.callers(n, at) },
 		"repository_policies": func(n *yaml.Node, at string) {
 			c.RepositoryPolicies = p.choice(n, at, "allow", "deny") == "allow"
 		},
-	})
+	}})
 }
 
 func (p *parser) callers(n *yaml.Node, at string) []Caller {
@@ -142,10 +134,10 @@ func (p *parser) callers(n *yaml.Node, at string) []Caller {
 	var callers []Caller
 	p.list(n, at, most, func(item *yaml.Node, at string) {
 		var c Caller
-		p.mapping(item, at, fields{
+		p.mapping(item, at, keys{required: []string{"login", "id"}, read: fields{
 			"login": func(n *yaml.Node, at string) { c.Login = p.formed(n, at, login) },
 			"id":    func(n *yaml.Node, at string) { c.ID = p.id(n, at) },
-		}, "login", "id")
+		}})
 		callers = append(callers, c)
 	})
 	return callers
@@ -167,7 +159,7 @@ func (p *parser) permissions(n *yaml.Node, at string) scope.Permissions {
 		case err != nil:
 			p.fail(key, field, "%s", advice(err))
 		case scope.KindOf(name) == scope.OfOrganization:
-			p.fail(key, field, "is a permission of organisations, which is not supported by this version; take it out")
+			p.fail(key, field, "is a permission of organisations, which %s; take it out", notYet)
 		default:
 			if err := read.Add(name, value.Value); err != nil {
 				p.fail(key, field, "%s", advice(err))

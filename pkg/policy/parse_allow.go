@@ -41,7 +41,7 @@ func (p *parser) entry(n *yaml.Node, at string) Allow {
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		p.fail(n, at, "has no condition; name at least one")
 	}
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{refused: map[string]string{"when": notYet}, read: fields{
 		"repository":        func(n *yaml.Node, at string) { a.Repository = p.formed(n, at, fullName) },
 		"repository_id":     func(n *yaml.Node, at string) { a.RepositoryID = p.id(n, at) },
 		"workflow":          func(n *yaml.Node, at string) { a.Workflow = p.formed(n, at, workflow) },
@@ -51,8 +51,7 @@ func (p *parser) entry(n *yaml.Node, at string) Allow {
 		"runner":            func(n *yaml.Node, at string) { a.Runner = p.choice(n, at, "github-hosted", "self-hosted") },
 		"event":             func(n *yaml.Node, at string) { a.Events = p.events(n, at) },
 		"actor_id":          func(n *yaml.Node, at string) { a.ActorIDs = p.actors(n, at) },
-		"when":              p.notYet,
-	})
+	}})
 	p.pairID(n, at, a)
 	return a
 }

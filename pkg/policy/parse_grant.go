@@ -47,21 +47,25 @@ func (p *parser) grants(n *yaml.Node, at string) {
 }
 
 func (p *parser) grant(n *yaml.Node, at string, g *Grant) {
-	known := fields{
-		"description":    func(n *yaml.Node, at string) { g.Description = p.description(n, at) },
-		"repositories":   p.only(func(n *yaml.Node, at string) { g.Repositories = p.repositories(n, at) }, Operator, Organization),
-		"organization":   p.notYet,
-		"allow":          func(n *yaml.Node, at string) { g.Allow = p.allow(n, at) },
-		"permissions":    func(n *yaml.Node, at string) { g.Permissions = p.granted(n, at) },
-		"duration":       func(n *yaml.Node, at string) { p.durations(n, at, g) },
-		"reason":         func(n *yaml.Node, at string) { g.Reason = p.reason(n, at) },
-		"leases_per_job": func(n *yaml.Node, at string) { g.LeasesPerJob = int(p.number(n, at, 1, maxLeasesPerJob)) },
+	known := keys{
+		read: fields{
+			"description":    func(n *yaml.Node, at string) { g.Description = p.description(n, at) },
+			"allow":          func(n *yaml.Node, at string) { g.Allow = p.allow(n, at) },
+			"permissions":    func(n *yaml.Node, at string) { g.Permissions = p.granted(n, at) },
+			"duration":       func(n *yaml.Node, at string) { p.durations(n, at, g) },
+			"reason":         func(n *yaml.Node, at string) { g.Reason = p.reason(n, at) },
+			"leases_per_job": func(n *yaml.Node, at string) { g.LeasesPerJob = int(p.number(n, at, 1, maxLeasesPerJob)) },
+		},
+		required: []string{"description", "allow", "permissions"},
+		refused:  map[string]string{"organization": notYet},
 	}
-	required := []string{"description", "allow", "permissions"}
-	if p.origin != RepositoryOf {
-		required = append(required, "repositories")
+	if p.origin == RepositoryOf {
+		known.refused["repositories"] = alwaysRepository
+	} else {
+		known.read["repositories"] = func(n *yaml.Node, at string) { g.Repositories = p.repositories(n, at) }
+		known.required = append(known.required, "repositories")
 	}
-	p.mapping(n, at, known, required...)
+	p.mapping(n, at, known)
 	p.guardWrites(at, g)
 }
 
@@ -103,10 +107,10 @@ func (p *parser) granted(n *yaml.Node, at string) scope.Permissions {
 }
 
 func (p *parser) durations(n *yaml.Node, at string, g *Grant) {
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{read: fields{
 		"default": func(n *yaml.Node, at string) { g.Default = p.duration(n, at) },
 		"max":     func(n *yaml.Node, at string) { g.Max = p.duration(n, at) },
-	})
+	}})
 	switch {
 	case !p.written(at + ".default"):
 		g.Default = min(g.Default, g.Max)
@@ -117,11 +121,11 @@ func (p *parser) durations(n *yaml.Node, at string, g *Grant) {
 
 func (p *parser) reason(n *yaml.Node, at string) Reason {
 	var reason Reason
-	p.mapping(n, at, fields{
+	p.mapping(n, at, keys{read: fields{
 		"required": func(n *yaml.Node, at string) { reason.Required = p.boolean(n, at) },
 		"pattern":  func(n *yaml.Node, at string) { reason.Pattern = p.pattern(n, at) },
 		"min":      func(n *yaml.Node, at string) { reason.Min = int(p.number(n, at, 1, MaxReason)) },
-	})
+	}})
 	return reason
 }
 

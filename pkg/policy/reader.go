@@ -29,7 +29,14 @@ var start = spot{1, 1}
 
 func spotOf(n *yaml.Node) spot { return spot{max(n.Line, 1), max(n.Column, 1)} }
 
-// fields says how the value of each known key is read.
+// keys are those that a mapping may have.
+type keys struct {
+	read     fields
+	required []string
+	refused  map[string]string // keys that have no place here, and why
+}
+
+// fields says how the value of each key is read.
 type fields map[string]func(value *yaml.Node, at string)
 
 // mostErrors bounds what a file full of mistakes can make a log hold.
@@ -46,24 +53,26 @@ func (r *reader) fail(n *yaml.Node, field, format string, args ...any) {
 	r.add(spotOf(n), field, format, args...)
 }
 
-// mapping reads the values of a mapping with known keys, in the order of the
-// file, and complains of unknown keys and of missing ones.
-func (r *reader) mapping(n *yaml.Node, at string, known fields, required ...string) {
+// mapping reads the values of a mapping in the order of the file, and complains
+// of keys that it does not know and of those that are missing.
+func (r *reader) mapping(n *yaml.Node, at string, known keys) {
 	seen := map[string]bool{}
 	r.entries(n, at, func(key, value *yaml.Node) {
-		read, ok := known[key.Value]
-		if !ok {
-			r.unknown(key, at, known)
-			return
+		field := join(at, key.Value)
+		if why, refused := known.refused[key.Value]; refused {
+			r.fail(key, field, "%s; take it out", why)
+		} else if read, ok := known.read[key.Value]; ok {
+			seen[key.Value] = true
+			r.spots[field] = spotOf(key)
+			read(value, field)
+		} else {
+			r.unknown(key, at, known.read)
 		}
-		seen[key.Value] = true
-		r.spots[join(at, key.Value)] = spotOf(key)
-		read(value, join(at, key.Value))
 	})
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	for _, key := range required {
+	for _, key := range known.required {
 		if !seen[key] {
 			r.fail(n, at, "%s is missing", key)
 		}
@@ -152,12 +161,11 @@ func (r *reader) formed(n *yaml.Node, at string, f form) string {
 }
 
 func (r *reader) choice(n *yaml.Node, at string, accepted ...string) string {
-	text := r.text(n, at)
-	if text != "" && !slices.Contains(accepted, text) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" || !slices.Contains(accepted, n.Value) {
 		r.fail(n, at, "got %s; accepted are %s", shown(n), strings.Join(accepted, ", "))
 		return ""
 	}
-	return text
+	return n.Value
 }
 
 func (r *reader) boolean(n *yaml.Node, at string) bool {

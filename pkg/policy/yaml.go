@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -54,7 +55,8 @@ func (r *reader) document(content []byte) *yaml.Node {
 	return root
 }
 
-// readable refuses bytes that the parser would reject without saying where, or take for another encoding.
+// readable refuses what the parser would reject without saying where or take
+// for another encoding, and what can show a person other lines than it reads.
 func (r *reader) readable(content []byte) bool {
 	line, column := 1, 1
 	for at := 0; at < len(content); {
@@ -65,7 +67,8 @@ func (r *reader) readable(content []byte) bool {
 			return false
 		case c == '\n':
 			line, column = line+1, 0
-		case c < ' ' && c != '\t' && c != '\r', c == 0x7f, c == '\ufeff':
+		case c == '\t', c == '\r' && bytes.HasPrefix(content[at:], []byte("\r\n")):
+		case unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control), c == '\ufeff':
 			r.add(spot{line, column}, "", "the character U+%04X does not belong in a policy; remove it", c)
 			return false
 		}
