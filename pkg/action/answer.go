@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,15 @@ func (w wish) covers(name, level string) bool {
 	}
 	known, l, err := scope.ParsePermission(name, level)
 	return err == nil && l <= w.permissions[known]
+}
+
+// what names the permissions of a token, without the one that GitHub adds to each.
+func what(granted api.TokenResponse) string {
+	told := maps.Clone(granted.Permissions)
+	if len(told) > 1 && told["metadata"] == scope.Read.String() {
+		delete(told, "metadata")
+	}
+	return told.String()
 }
 
 // where names what a token reaches: acme/web, acme/api.

@@ -56,7 +56,7 @@ func (p *phase) reportRefusal(refusal *api.Error) {
 // celebrate tells what later steps now have.
 func (p *phase) celebrate(w wish, granted api.TokenResponse) {
 	left := time.Duration(granted.ExpiresIn) * time.Second
-	p.say("granted %s on %s until %s (%s)", granted.Permissions, where(granted), until(granted.ExpiresAt, left), short(left))
+	p.say("granted %s on %s until %s (%s)", what(granted), where(granted), until(granted.ExpiresAt, left), short(left))
 	p.summarize(grantSummary(w, p.context(), granted))
 }
 

@@ -41,7 +41,7 @@ func grantSummary(w wish, context string, granted api.TokenResponse) string {
 	}
 	left := time.Duration(granted.ExpiresIn) * time.Second
 	return table("Curfew granted "+code(granted.Grant),
-		row("td", "what", code(granted.Permissions.String())+" on "+code(where(granted))),
+		row("td", "what", code(what(granted))+" on "+code(where(granted))),
 		row("td", "why", why+"<br>"+code(context)),
 		row("td", "until", fmt.Sprintf("%s (%s), or the end of this job", granted.ExpiresAt.UTC().Format("2006-01-02 15:04:05 UTC"), short(left))),
 		row("td", "lease", code(granted.LeaseID)),
@@ -63,12 +63,12 @@ func refusalSummary(grant string, body api.ErrorBody) string {
 		cells := []string{code(d.Rule), code(d.Claim), code(d.Expected), code(d.Got)}
 		line := row("td", cells...)
 		if i == 0 {
-			fix := fmt.Sprintf(`<td rowspan="%d">%s</td></tr>`, len(details), html.EscapeString(inert(clip(fixOf(body), most))))
+			fix := fmt.Sprintf(`<td rowspan="%d">%s</td></tr>`, len(details), code(fixOf(body)))
 			line = strings.TrimSuffix(line, "</tr>\n") + fix + "\n"
 		}
 		rows = append(rows, line)
 	}
-	foot := fmt.Sprintf("<p>%s (%s, correlation id %s)</p>\n\n", html.EscapeString(inert(clip(body.ErrorDescription, most))), code(string(body.Code)), code(body.CorrelationID))
+	foot := fmt.Sprintf("<p>%s (%s, correlation id %s)</p>\n\n", code(body.ErrorDescription), code(string(body.Code)), code(body.CorrelationID))
 	return table("Curfew did not grant "+code(grant), rows...) + foot
 }
 
