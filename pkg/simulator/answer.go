@@ -46,8 +46,6 @@ func refuse(status int, message string) answer {
 
 func notFound() answer { return refuse(http.StatusNotFound, "Not Found") }
 
-func badCredentials() answer { return refuse(http.StatusUnauthorized, "Bad credentials") }
-
 // invalid answers 422 with one field's error.
 func invalid(resource, field, code string) answer {
 	a := refuse(http.StatusUnprocessableEntity, "Validation Failed")

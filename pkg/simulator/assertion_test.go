@@ -100,7 +100,7 @@ func TestBothSchemesCarryACredential(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", scheme, r.StatusCode, want)
 		}
 	}
-	if r := s.ask("GET", "/installation/repositories", s.assertion(nil), nil); r.StatusCode != 401 {
+	if r := s.ask("GET", "/installation/repositories", s.assertion(nil), nil); r.StatusCode != http.StatusUnauthorized {
 		t.Errorf("an assertion in a token's place: got %d, want 401", r.StatusCode)
 	}
 }

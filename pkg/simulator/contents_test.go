@@ -35,7 +35,7 @@ func TestReadingAFile(t *testing.T) {
 		}
 	}
 	s.must(s.RemoveFile("acme", "web", ".github/curfew.yaml"))
-	if r := s.ask("GET", path, token, nil); r.StatusCode != 404 {
+	if r := s.ask("GET", path, token, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("after its removal: got %d, want 404", r.StatusCode)
 	}
 }
@@ -80,7 +80,7 @@ func TestAnUnchangedFileCostsNoRateLimit(t *testing.T) {
 	_, err = s.PutFile("acme", "web", "f", []byte("two"))
 	s.must(err)
 	changed := s.ask("GET", path, token, nil, "If-None-Match", etag)
-	if changed.StatusCode != 200 || changed.Header.Get("X-RateLimit-Used") == used {
+	if changed.StatusCode != http.StatusOK || changed.Header.Get("X-RateLimit-Used") == used {
 		t.Errorf("changed: got %d with %s used, want 200 and one more", changed.StatusCode, changed.Header.Get("X-RateLimit-Used"))
 	}
 }
@@ -181,22 +181,22 @@ func TestARenamedRepositoryAnswers301(t *testing.T) {
 	for _, prefix := range []string{"", "/api/v3"} {
 		old := s.ask("GET", prefix+"/repos/acme/web/contents/f?ref=main", token, nil)
 		location := old.Header.Get("Location")
-		if old.StatusCode != 301 || !strings.HasSuffix(location, "/repositories/2001/contents/f?ref=main") {
+		if old.StatusCode != http.StatusMovedPermanently || !strings.HasSuffix(location, "/repositories/2001/contents/f?ref=main") {
 			t.Fatalf("the old name: got %d to %s", old.StatusCode, location)
 		}
-		if r := s.ask("GET", strings.TrimPrefix(location, s.URL), token, nil); r.StatusCode != 200 {
+		if r := s.ask("GET", strings.TrimPrefix(location, s.URL), token, nil); r.StatusCode != http.StatusOK {
 			t.Errorf("%s: got %d, want 200", location, r.StatusCode)
 		}
 	}
 	if r := s.ask("GET", "/repos/acme/site", token, nil); r.json(t)["full_name"] != "acme/site" {
 		t.Errorf("the new name: got %s", r.body)
 	}
-	if r := s.ask("GET", "/repos/acme/web/installation", s.assertion(nil), nil); r.StatusCode != 301 {
+	if r := s.ask("GET", "/repos/acme/web/installation", s.assertion(nil), nil); r.StatusCode != http.StatusMovedPermanently {
 		t.Errorf("its installation by the old name: got %d, want 301", r.StatusCode)
 	}
 	_, err = s.AddRepository(simulator.Repository{Owner: "acme", Name: "web"})
 	s.must(err)
-	if r := s.ask("GET", "/repos/acme/web", token, nil); r.StatusCode != 404 {
+	if r := s.ask("GET", "/repos/acme/web", token, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("another repository of the old name: got %d, want 404", r.StatusCode)
 	}
 }
@@ -207,7 +207,7 @@ func TestTheBotOfAnApp(t *testing.T) {
 	if bot["login"] != "curfew[bot]" || bot["type"] != "Bot" || bot["id"].(float64) <= 0 {
 		t.Errorf("got %v", bot)
 	}
-	if r := s.ask("GET", "/users/nobody", "", nil); r.StatusCode != 404 {
+	if r := s.ask("GET", "/users/nobody", "", nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("nobody: got %d, want 404", r.StatusCode)
 	}
 }

@@ -92,7 +92,7 @@ func TestFaultsOfAMint(t *testing.T) {
 				row.check(t, r)
 			}
 			s.ClearFaults()
-			if r, err := s.tryMint(); err != nil || r.StatusCode != 201 {
+			if r, err := s.tryMint(); err != nil || r.StatusCode != http.StatusCreated {
 				t.Errorf("when it is cleared: %v, %v", r.Response, err)
 			}
 		})
@@ -122,7 +122,7 @@ func TestWiderAnswers(t *testing.T) {
 				t.Errorf("it lives until %v", m.ExpiresAt)
 			}
 			wide := wider == "repositories" || wider == "all"
-			if r := s.ask("GET", "/repos/acme/api", m.Token, nil); (r.StatusCode == 200) != wide {
+			if r := s.ask("GET", "/repos/acme/api", m.Token, nil); (r.StatusCode == http.StatusOK) != wide {
 				t.Errorf("a repository that wasn't asked for: got %d", r.StatusCode)
 			}
 		})
@@ -153,7 +153,7 @@ func TestATokenThatDiesLate(t *testing.T) {
 	s := newStage(t)
 	token := s.mint(nil, "web")
 	s.Inject(simulator.Fault{Route: "revoke", LateDeath: 3 * time.Second})
-	if r := s.ask("DELETE", "/installation/token", token, nil); r.StatusCode != 204 {
+	if r := s.ask("DELETE", "/installation/token", token, nil); r.StatusCode != http.StatusNoContent {
 		t.Fatalf("got %d, want 204", r.StatusCode)
 	}
 	probe := func() int { return s.ask("GET", "/installation/repositories", token, nil).StatusCode }
@@ -211,7 +211,7 @@ func TestAHangingRouteAnswersNobody(t *testing.T) {
 		s := newStage(t)
 		s.Inject(simulator.Fault{Route: "mint", Hang: true, Cut: cut})
 		ctx, cancel := context.WithCancel(t.Context())
-		r, err := http.NewRequestWithContext(ctx, "POST", s.URL+s.mintPath(), strings.NewReader(`{"repositories":["web"]}`))
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+s.mintPath(), strings.NewReader(`{"repositories":["web"]}`))
 		s.must(err)
 		r.Header.Set("Authorization", "Bearer "+s.assertion(nil))
 		failed := make(chan error)

@@ -53,6 +53,7 @@ type GitHub struct {
 	apps          map[int64]*app
 	installations map[int64]*installation
 	jobs          map[int64]*job
+	runs          map[int64][]*job // of all attempts
 	mints         []Mint
 	deletes       []Delete
 	tokens        map[string]int // index into mints
@@ -78,6 +79,7 @@ func New(o Options) *GitHub {
 		apps:          map[int64]*app{},
 		installations: map[int64]*installation{},
 		jobs:          map[int64]*job{},
+		runs:          map[int64][]*job{},
 		tokens:        map[string]int{},
 		longTokens:    true,
 		lifetime:      time.Hour,

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -36,8 +35,9 @@ func newSigningKey() (signingKey, error) {
 	if err != nil {
 		return signingKey{}, fmt.Errorf("make a signing key: %w", err)
 	}
-	sum := sha1.Sum(key.N.Bytes())
-	return signingKey{PrivateKey: key, id: newUUID(), thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	sum := sha256.Sum256(key.N.Bytes())
+	thumbprint := base64.RawURLEncoding.EncodeToString(sum[:20]) // as long as the SHA-1 of a certificate
+	return signingKey{PrivateKey: key, id: newUUID(), thumbprint: thumbprint}, nil
 }
 
 // current lists the keys in the JWKS, the signing one first. The first key is

@@ -146,11 +146,11 @@ func TestAskingForAnIDToken(t *testing.T) {
 		t.Errorf("without an audience: %v", err)
 	}
 	s.must(s.FinishJob(job.ID, "success"))
-	if r := s.idToken(job, "x"); r.StatusCode != 200 {
+	if r := s.idToken(job, "x"); r.StatusCode != http.StatusOK {
 		t.Errorf("after the job: got %d, want 200", r.StatusCode)
 	}
 	s.clock.Add(6 * time.Hour)
-	if r := s.idToken(job, "x"); r.StatusCode != 401 {
+	if r := s.idToken(job, "x"); r.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after six hours: got %d, want 401", r.StatusCode)
 	}
 }

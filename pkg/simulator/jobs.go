@@ -81,13 +81,10 @@ func (g *GitHub) start(j Job) (*job, error) {
 		return nil, err
 	}
 	if j.RunID == 0 {
-		j.RunID = max(g.ids["run"], 70001)
-		g.ids["run"] = j.RunID + 1
+		j.RunID, _ = newID(g, 0, "run", 70001, g.runs) // what wasn't given can't be taken
 	}
-	for _, other := range g.jobs {
-		if other.RunID == j.RunID && other.repo != repo {
-			return nil, fmt.Errorf("run %d belongs to %s", j.RunID, other.repo.fullName())
-		}
+	if run := g.runs[j.RunID]; len(run) > 0 && run[0].repo != repo {
+		return nil, fmt.Errorf("run %d belongs to %s", j.RunID, run[0].repo.fullName())
 	}
 	j.Owner, j.Repo = repo.Owner, repo.Name
 	j.fill(repo)
@@ -101,6 +98,7 @@ func (g *GitHub) start(j Job) (*job, error) {
 		started.completed = started.started
 	}
 	g.jobs[j.ID] = started
+	g.runs[j.RunID] = append(g.runs[j.RunID], started)
 	return started, nil
 }
 
@@ -161,25 +159,22 @@ func (g *GitHub) FinishJob(id int64, conclusion string) error {
 
 var conclusions = []string{"success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"}
 
-// attempt lists the jobs of one attempt of a run, by id.
+// attempt lists the jobs of one attempt of a run, as they were started.
 func (g *GitHub) attempt(run, number int64) []*job {
 	var jobs []*job
-	for _, j := range g.jobs {
-		if j.RunID == run && j.RunAttempt == number {
+	for _, j := range g.runs[run] {
+		if j.RunAttempt == number {
 			jobs = append(jobs, j)
 		}
 	}
-	slices.SortFunc(jobs, func(a, b *job) int { return int(a.ID - b.ID) })
 	return jobs
 }
 
 // lastAttempt lists the jobs of a run's latest attempt.
 func (g *GitHub) lastAttempt(run int64) []*job {
 	var last int64
-	for _, j := range g.jobs {
-		if j.RunID == run {
-			last = max(last, j.RunAttempt)
-		}
+	for _, j := range g.runs[run] {
+		last = max(last, j.RunAttempt)
 	}
 	return g.attempt(run, last)
 }

@@ -124,7 +124,7 @@ func TestTheBackDoorInjectsFaults(t *testing.T) {
 		t.Fatalf("got %d %s", status, body)
 	}
 	s.manage("POST", "/faults", `{"route": "revoke", "late_death": "3s"}`)
-	if r := s.ask("GET", "/app", s.assertion(nil), nil); r.StatusCode != 503 {
+	if r := s.ask("GET", "/app", s.assertion(nil), nil); r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the fault didn't strike: %d", r.StatusCode)
 	}
 	token := s.mint(nil)
@@ -136,7 +136,7 @@ func TestTheBackDoorInjectsFaults(t *testing.T) {
 	if status, _ := s.manage("DELETE", "/faults", ""); status != 204 {
 		t.Errorf("clearing: got %d", status)
 	}
-	if r := s.ask("GET", "/app", s.assertion(nil), nil); r.StatusCode != 200 {
+	if r := s.ask("GET", "/app", s.assertion(nil), nil); r.StatusCode != http.StatusOK {
 		t.Errorf("cleared faults strike: %d", r.StatusCode)
 	}
 }
@@ -172,7 +172,7 @@ func TestTheBackDoorIsStrict(t *testing.T) {
 func TestTheFrontHasNoBackDoor(t *testing.T) {
 	s := newStage(t)
 	for _, path := range []string{"/mints", "/faults", "/alive", "/calls"} {
-		if r := s.ask("GET", path, "", nil); r.StatusCode != 404 || r.message() != "Not Found" {
+		if r := s.ask("GET", path, "", nil); r.StatusCode != http.StatusNotFound || r.message() != "Not Found" {
 			t.Errorf("%s: got %d %s", path, r.StatusCode, r.body)
 		}
 	}
@@ -217,7 +217,7 @@ func FuzzAssertion(f *testing.F) {
 	f.Add("eyJhbGciOiJub25lIn0." + strings.Split(good, ".")[1] + ".")
 	handler := g.Handler()
 	f.Fuzz(func(t *testing.T, token string) {
-		r := httptest.NewRequest("GET", "/app", nil)
+		r := httptest.NewRequest(http.MethodGet, "/app", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)

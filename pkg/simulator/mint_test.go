@@ -151,11 +151,11 @@ func TestAnInstallationOfSelectedRepositories(t *testing.T) {
 	if m.Selection != "selected" || !cmp.Equal(m.Repositories, []int64{2003}) || m.Permissions["contents"] != "read" {
 		t.Errorf("a mint of everything gave %+v, want just vault, contents: read", m)
 	}
-	if r := s.ask("GET", "/repos/rival/later", token, nil); r.StatusCode != 404 {
+	if r := s.ask("GET", "/repos/rival/later", token, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("a repository that wasn't selected: got %d, want 404", r.StatusCode)
 	}
 	r := s.ask("POST", s.mintPath(), s.assertion(nil), object{"repositories": []string{"later"}})
-	if r.StatusCode != 422 || r.message() != notCovered {
+	if r.StatusCode != http.StatusUnprocessableEntity || r.message() != notCovered {
 		t.Errorf("minting for it: got %d %q, want 422", r.StatusCode, r.message())
 	}
 }
@@ -166,11 +166,11 @@ func TestAnotherAppsInstallationIsNotThere(t *testing.T) {
 	s.must(err)
 	token := s.assertion(func(_, c object) { c["iss"] = other.ClientID })
 	for _, path := range []string{"/repos/acme/web/installation", "/orgs/acme/installation", fmt.Sprint("/app/installations/", s.installation.ID)} {
-		if r := s.ask("GET", path, token, nil); r.StatusCode != 404 {
+		if r := s.ask("GET", path, token, nil); r.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: got %d, want 404", path, r.StatusCode)
 		}
 	}
-	if r := s.ask("POST", s.mintPath(), token, nil); r.StatusCode != 404 {
+	if r := s.ask("POST", s.mintPath(), token, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("mint: got %d, want 404", r.StatusCode)
 	}
 }
@@ -211,7 +211,7 @@ func TestTheShapesOfATokenDiffer(t *testing.T) {
 		t.Errorf("the short form is %q", short)
 	}
 	for _, token := range []string{long, short} {
-		if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != 200 {
+		if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != http.StatusOK {
 			t.Errorf("%.8s…: got %d, want 200", token, r.StatusCode)
 		}
 	}
@@ -245,7 +245,7 @@ func BenchmarkMint(b *testing.B) {
 	assertion := st.assertion(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		r, err := http.NewRequest("POST", s.URL+st.mintPath(), strings.NewReader(`{"repositories":["web"],"permissions":{"contents":"write"}}`))
+		r, err := http.NewRequest(http.MethodPost, s.URL+st.mintPath(), strings.NewReader(`{"repositories":["web"],"permissions":{"contents":"write"}}`))
 		if err != nil {
 			b.Fatal(err)
 		}

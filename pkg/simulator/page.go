@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// maxPage keeps a page's number within what can be multiplied.
+const maxPage = 1 << 20
+
 // page answers with one page of a list, and links to the next.
 // https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
 func (q *request) page(total int, slice func(from, to int) any) answer {
@@ -14,7 +17,7 @@ func (q *request) page(total int, slice func(from, to int) any) answer {
 		size = min(n, 100)
 	}
 	if n, err := strconv.Atoi(q.URL.Query().Get("page")); err == nil && n > 0 {
-		number = n
+		number = min(n, maxPage)
 	}
 	from := min((number-1)*size, total)
 	to := min(from+size, total)

@@ -1,8 +1,6 @@
 package simulator
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -114,8 +112,7 @@ func (r *repository) goesBy(name string) bool { return strings.EqualFold(r.Name,
 
 // commit adds a commit to the default branch and returns its id.
 func (r *repository) commit() string {
-	sum := sha1.Sum(fmt.Appendf(nil, "%d %d", r.ID, len(r.commits)))
-	sha := hex.EncodeToString(sum[:])
+	sha := blobID(fmt.Appendf(nil, "commit %d of repository %d", len(r.commits), r.ID))
 	r.commits = append(r.commits, sha)
 	r.refs["refs/heads/"+r.DefaultBranch] = sha
 	return sha

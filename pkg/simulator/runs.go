@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -76,7 +75,7 @@ func (g *GitHub) runShape(attempt []*job) object {
 	j := attempt[0]
 	api := fmt.Sprintf("%s/repos/%s/actions/runs/%d", g.base, j.repo.fullName(), j.RunID)
 	workflow := g.workflowShape(j)
-	repo := json.RawMessage(g.repositoryShape(j.repo))
+	repo := g.repositoryShape(j.repo)
 	actor := g.actorShape(j)
 	updated := j.started
 	for _, other := range attempt {

@@ -228,11 +228,11 @@ func TestATokenExpiresAfterAnHour(t *testing.T) {
 	s := newStage(t)
 	token := s.mint(object{"contents": "read"}, "web")
 	s.clock.Add(time.Hour - time.Second)
-	if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != 200 {
+	if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != http.StatusOK {
 		t.Errorf("a second before its hour the token answers %d, want 200", r.StatusCode)
 	}
 	s.clock.Add(time.Second)
-	if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != 401 || r.message() != "Bad credentials" {
+	if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != http.StatusUnauthorized || r.message() != "Bad credentials" {
 		t.Errorf("after its hour the token answers %d %q, want 401", r.StatusCode, r.message())
 	}
 }

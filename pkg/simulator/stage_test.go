@@ -111,10 +111,10 @@ func TestManyClientsAtOnce(t *testing.T) {
 	for range clients {
 		wg.Go(func() {
 			token := s.mint(object{"contents": "read"}, "web")
-			if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != 200 {
+			if r := s.ask("GET", "/installation/repositories", token, nil); r.StatusCode != http.StatusOK {
 				t.Errorf("got %d", r.StatusCode)
 			}
-			if r := s.ask("DELETE", "/installation/token", token, nil); r.StatusCode != 204 {
+			if r := s.ask("DELETE", "/installation/token", token, nil); r.StatusCode != http.StatusNoContent {
 				t.Errorf("got %d", r.StatusCode)
 			}
 		})
@@ -125,5 +125,28 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 	if n := len(s.AliveTokens()); n != 0 {
 		t.Errorf("%d tokens are alive", n)
+	}
+}
+
+func TestListsComeInPages(t *testing.T) {
+	s := newStage(t)
+	for i := range 33 {
+		_, err := s.AddRepository(simulator.Repository{Owner: "acme", Name: fmt.Sprint("svc-", i)})
+		s.must(err)
+	}
+	token := s.mint(nil)
+	for query, want := range map[string]int{
+		"": 30, "?page=2": 5, "?per_page=100": 35, "?per_page=101": 35, "?per_page=2&page=3": 2, "?page=9": 0,
+		"?page=9223372036854775807": 0, "?page=-1": 30, "?per_page=x": 30,
+	} {
+		r := s.ask("GET", "/installation/repositories"+query, token, nil)
+		list := r.json(t)
+		if got := len(list["repositories"].([]any)); got != want || list["total_count"] != 35.0 {
+			t.Errorf("%q lists %d of %v, want %d of 35", query, got, list["total_count"], want)
+		}
+		more := want > 0 && want < 35 && query != "?page=2"
+		if next := r.Header.Get("Link"); strings.Contains(next, `rel="next"`) != more {
+			t.Errorf("%q links to %q", query, next)
+		}
 	}
 }
