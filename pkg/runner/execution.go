@@ -68,11 +68,11 @@ func (x *execution) furnish() error {
 	x.home, x.commands = filepath.Join(x.temp, "_github_home"), filepath.Join(x.temp, "_runner_file_commands")
 	x.event = filepath.Join(x.temp, "_github_workflow", "event.json")
 	for _, folder := range []string{x.workspace, x.home, x.commands, filepath.Dir(x.event)} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.MkdirAll(folder, 0o750); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(x.event, []byte("{}\n"), 0o644)
+	return os.WriteFile(x.event, []byte("{}\n"), 0o600)
 }
 
 func (x *execution) close() {

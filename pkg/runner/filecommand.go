@@ -81,7 +81,7 @@ var fileCommands = map[string]string{
 func makeCommandFiles(directory string) (commandFiles, error) {
 	files := commandFiles{directory, rand.Text()}
 	for name := range fileCommands {
-		if err := os.WriteFile(files.path(name), nil, 0o644); err != nil {
+		if err := os.WriteFile(files.path(name), nil, 0o600); err != nil {
 			return files, err
 		}
 	}

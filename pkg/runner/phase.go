@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,7 +37,7 @@ func (x *execution) title(p phase) string {
 }
 
 func (x *execution) script(p phase) string {
-	return p.stepSpec.script.evaluate(x.values(p.plannedStep, x.stepEnv(p.plannedStep)))
+	return p.script.evaluate(x.values(p.plannedStep, x.stepEnv(p.plannedStep)))
 }
 
 func firstLine(script string) string {
@@ -109,7 +110,7 @@ func (x *execution) program(p phase, c *console, files commandFiles) (program, e
 		return x.shell(p, c, env, files)
 	}
 	given, defaults := x.inputs(p.plannedStep, env)
-	all := append(given, defaults...)
+	all := slices.Concat(given, defaults)
 	args, _ := lookUp(all.byName(), "args")
 	run := program{p.action.Main, strings.Fields(args), x.environment(p.plannedStep, env, all, files), x.workspace}
 	if p.kind == "post" {
@@ -162,14 +163,14 @@ func say(c *console, heading string, values pairs) {
 // shell writes a script to a file for its shell.
 func (x *execution) shell(p phase, c *console, env pairs, files commandFiles) (program, error) {
 	shell, args := "bash", []string{"-e"}
-	switch p.stepSpec.shell {
+	switch p.shell {
 	case "bash":
 		args = []string{"--noprofile", "--norc", "-e", "-o", "pipefail"}
 	case "sh":
 		shell = "sh"
 	}
 	path, err := exec.LookPath(shell)
-	if err != nil && p.stepSpec.shell == "" {
+	if err != nil && p.shell == "" {
 		path, err = exec.LookPath("sh")
 	}
 	if err != nil {
@@ -177,7 +178,7 @@ func (x *execution) shell(p phase, c *console, env pairs, files commandFiles) (p
 	}
 	script := x.script(p)
 	file := filepath.Join(x.temp, rand.Text()+".sh")
-	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		return program{}, err
 	}
 	c.say("##[group]Run " + firstLine(script))

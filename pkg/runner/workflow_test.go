@@ -62,7 +62,7 @@ func TestMetadataErrorsSayWhere(t *testing.T) {
 		{"a pre phase", good + "  pre-entrypoint: /pre\n", `action.yml:5:3: "pre-entrypoint"`},
 		{"an entrypoint with arguments", good + "  post-entrypoint: /x post\n", "action.yml:3:3: an entrypoint is one program"},
 		{"an unknown condition", good + "  post-if: maybe()\n", `action.yml:5:12: the condition "maybe()"`},
-		{"an unknown key of an input", "inputs:\n  a: { defualt: x }\n" + good, `action.yml:2:8: "defualt"`},
+		{"an unknown key of an input", "inputs:\n  a: { preset: x }\n" + good, `action.yml:2:8: "preset"`},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			top, err := parseDocument("action.yml", []byte(row.text))
@@ -82,13 +82,13 @@ func TestWhatIsMissingStopsTheRunnerAtOnce(t *testing.T) {
 	}{
 		{"nothing is missing", func(*stage) {}, ""},
 		{"the workflow file", func(s *stage) { s.Workflow += ".no" }, "no such file"},
-		{"the job", func(s *stage) { s.Name = "biuld" }, `workflow.yml:1:1: no job "biuld"; the file has: build`},
+		{"the job", func(s *stage) { s.Name = "nothing" }, `workflow.yml:1:1: no job "nothing"; the file has: build`},
 		{"the action", func(s *stage) { s.Actions = nil }, "workflow.yml:7:9: uses acme/thing@v1: no such action"},
 		{"the action's metadata", func(s *stage) { remove(s, "thing/action.yml") }, "uses acme/thing@v1: open "},
 		{"the action's program", func(s *stage) { remove(s, "thing/main") }, "uses acme/thing@v1: its program: "},
 		{"the action's program for post", func(s *stage) { remove(s, "thing/post") }, "uses acme/thing@v1: its program: "},
-		{"the step to die before", func(s *stage) { s.KillBefore = "thign" }, `kill before "thign": job build has no such step`},
-		{"the step to give inputs to", func(s *stage) { s.With = map[string]map[string]string{"thign": nil} }, `inputs for "thign": job build has no such step`},
+		{"the step to die before", func(s *stage) { s.KillBefore = "nobody" }, `kill before "nobody": job build has no such step`},
+		{"the step to give inputs to", func(s *stage) { s.With = map[string]map[string]string{"nobody": nil} }, `inputs for "nobody": job build has no such step`},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			s := newStage(t, "- { uses: acme/thing@v1, id: thing }")
