@@ -96,22 +96,31 @@ func (g *Grant) names(r scope.Repository) bool {
 // noGrantMatches tells the nearest trial first: one that covers the target,
 // with the fewest misses.
 func noGrantMatches(grant string, failed []trial) *problem.Problem {
-	const mostMismatches, mostHints = 32, 3
+	const mostMismatches = 32
 	slices.SortStableFunc(failed, func(a, b trial) int {
 		return cmp.Or(cmp.Compare(min(b.entry, 0), min(a.entry, 0)), cmp.Compare(len(a.misses), len(b.misses)))
 	})
+	refusal := problem.New(problem.NoGrantMatches, "no grant named %s admits this job here", grant)
 	var mismatches []problem.Mismatch
 	for i, t := range failed {
+		if i == 0 {
+			refusal = refusal.WithHint("%s", t.hint())
+		}
 		if i == 0 || len(mismatches)+len(t.misses) <= mostMismatches {
 			mismatches = append(mismatches, t.mismatches()...)
 		}
 	}
+	return refusal.WithMismatches(mismatches...)
+}
+
+// hint joins the first few hints of a trial.
+func (t trial) hint() string {
+	const most = 3
 	var hints []string
-	for _, m := range failed[0].misses {
-		if m.hint != "" && len(hints) < mostHints && !slices.Contains(hints, m.hint) {
+	for _, m := range t.misses {
+		if m.hint != "" && len(hints) < most && !slices.Contains(hints, m.hint) {
 			hints = append(hints, m.hint)
 		}
 	}
-	return problem.New(problem.NoGrantMatches, "no grant named %s admits this job here", grant).
-		WithHint("%s", strings.Join(hints, "; ")).WithMismatches(mismatches...)
+	return strings.Join(hints, "; ")
 }

@@ -2,7 +2,10 @@ package policy_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/curfew-dev/curfew/pkg/identity"
 	"github.com/curfew-dev/curfew/pkg/policy"
@@ -83,6 +86,14 @@ func code(d policy.Decision) problem.Code {
 	}
 	return d.Refusal.Code
 }
+
+// refusals compares what a client sees and what the log learns.
+var refusals = cmp.Comparer(func(a, b *problem.Problem) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error() && a.Hint == b.Hint && slices.Equal(a.Mismatches, b.Mismatches)
+})
 
 // job is a job of acme/NAME that runs a workflow on main after a push.
 func job(repository scope.Repository, workflow string) identity.Workload {
