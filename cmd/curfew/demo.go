@@ -49,8 +49,12 @@ func (c *demoCommand) Run(ctx context.Context, t terminal) (err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	told := newTelling(t, c.JSON)
-	s, err := setStage(ctx, root, dir, c.Action, told)
+	s, err := setStage(ctx, self, root, dir, c.Action, told)
 	if err != nil {
 		return err
 	}

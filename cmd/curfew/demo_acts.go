@@ -101,9 +101,9 @@ func deniedElsewhere(ctx context.Context, s *stage, a *seen) error {
 	}
 	a.fact(result.Conclusion == runner.Failure, "the job ended with %s", result.Conclusion)
 	a.fact(len(s.github.Mints()) == minted, "GitHub was not asked for a token")
-	table := linesWith(result.Summaries, "|")
+	table := tableOf(result.Summaries)
 	a.fact(strings.Contains(strings.Join(table, "\n"), "refs/heads/feature/shiny"), "the job's summary says which claim was expected and got")
-	a.quote(linesWith(result.Log, "no_grant_matches", "Error:", "##[error]")...)
+	a.quote(linesWith(result.Log, "no_grant_matches")...)
 	a.quote(table...)
 	return nil
 }
@@ -199,11 +199,7 @@ func flipOneByte(path string) error {
 
 // curfew runs another verb of this binary and returns its last line of output.
 func (s *stage) curfew(ctx context.Context, args ...string) (last string, code int, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", 0, err
-	}
-	command := exec.CommandContext(ctx, self, args...)
+	command := exec.CommandContext(ctx, s.self, args...)
 	out, err := command.CombinedOutput()
 	if command.ProcessState == nil {
 		return "", 0, err

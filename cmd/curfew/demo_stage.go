@@ -24,6 +24,7 @@ import (
 // A stage is the little world that the demo plays in: a simulated GitHub with
 // one organisation, a real server in a process of its own, the action's binary.
 type stage struct {
+	self      string // this binary
 	root, dir string
 	github    *simulator.Server
 	server    *exec.Cmd
@@ -33,8 +34,8 @@ type stage struct {
 	first     elevated
 }
 
-func setStage(ctx context.Context, root, dir, action string, told *telling) (_ *stage, err error) {
-	s := &stage{root: root, dir: dir, action: action}
+func setStage(ctx context.Context, self, root, dir, action string, told *telling) (_ *stage, err error) {
+	s := &stage{self: self, root: root, dir: dir, action: action}
 	defer func() {
 		if err != nil {
 			s.strike()
@@ -102,11 +103,7 @@ func (s *stage) api() string { return s.github.URL + "/api/v3" }
 
 // startServer starts `curfew serve` and waits for the line that says where it listens.
 func (s *stage) startServer(ctx context.Context) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	s.server = exec.CommandContext(ctx, self, "serve",
+	s.server = exec.CommandContext(ctx, s.self, "serve",
 		"--url", "http://127.0.0.1:0", "--listen", "127.0.0.1:0",
 		"--app-id", "Iv23demo", "--app-key", s.path("app.pem"),
 		"--github", s.api(), "--issuer", s.github.Issuer(),

@@ -6,7 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
+	"regexp"
 	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -154,4 +157,24 @@ func linesWith(log string, words ...string) (lines []string) {
 		}
 	}
 	return lines
+}
+
+var (
+	tableRow  = regexp.MustCompile(`(?s)<tr>(.*?)</tr>`)
+	tableCell = regexp.MustCompile(`(?s)<t[hd][^>]*>(.*?)</t[hd]>`)
+	anyTag    = regexp.MustCompile(`<[^>]*>`)
+)
+
+// tableOf draws the tables of a job summary as aligned lines.
+func tableOf(summary string) []string {
+	var drawn strings.Builder
+	columns := tabwriter.NewWriter(&drawn, 0, 8, 3, ' ', 0)
+	for _, row := range tableRow.FindAllStringSubmatch(summary, -1) {
+		for _, cell := range tableCell.FindAllStringSubmatch(row[1], -1) {
+			_, _ = fmt.Fprintf(columns, "%s\t", html.UnescapeString(anyTag.ReplaceAllString(cell[1], "")))
+		}
+		_, _ = fmt.Fprintln(columns)
+	}
+	_ = columns.Flush() // a strings.Builder takes everything
+	return linesWith(drawn.String(), "")
 }

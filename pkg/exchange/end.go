@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -102,7 +101,7 @@ func (h *Hall) settle(ctx context.Context, l lease.Lease) {
 		h.log.Warn("a token is not yet proven dead", "lease_id", l.ID, "attempt", l.Attempts+1, "error", err)
 	}
 	failpoint("probed")
-	switch dead := p.probe == http.StatusUnauthorized; {
+	switch dead := p.probe == statusDead; {
 	case dead && !l.DeletedAt.IsZero():
 		h.finish(ctx, l.Over(lease.Revoked, h.now()), p)
 	case dead && l.ProvenGone(now):
@@ -116,6 +115,12 @@ func (h *Hall) settle(ctx context.Context, l lease.Lease) {
 	}
 }
 
+// What GitHub answers to a token that it has just deleted, and to a dead one.
+const (
+	statusDeleted = 204
+	statusDead    = 401
+)
+
 // A proof is what GitHub answered about a token.
 type proof struct{ revoke, probe int }
 
@@ -125,7 +130,7 @@ func (h *Hall) kill(ctx context.Context, l *lease.Lease, token secret.Text) (p p
 		if p.revoke, err = h.minter.Revoke(ctx, token); err != nil {
 			return p, err
 		}
-		if p.revoke == http.StatusNoContent {
+		if p.revoke == statusDeleted {
 			l.DeletedAt = h.now()
 		}
 		failpoint("revoked")
