@@ -50,7 +50,7 @@ func grantedOnMain(ctx context.Context, s *stage, a *seen) error {
 			s.first.token = step.Outputs["token"]
 		}
 	}
-	result, err := job.Run(ctx)
+	result, err := s.run(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func deniedElsewhere(ctx context.Context, s *stage, a *seen) error {
 	if err != nil {
 		return err
 	}
-	result, err := job.Run(ctx)
+	result, err := s.run(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func curfewAfterKill(ctx context.Context, s *stage, a *seen) error {
 			token, issued = step.Outputs["token"], time.Now()
 		}
 	}
-	result, err := job.Run(ctx)
+	result, err := s.run(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func refusedTooWide(ctx context.Context, s *stage, a *seen) error {
 	if err != nil {
 		return err
 	}
-	result, err := job.Run(ctx)
+	result, err := s.run(ctx, job)
 	if err != nil {
 		return err
 	}

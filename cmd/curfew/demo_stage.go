@@ -32,6 +32,7 @@ type stage struct {
 	action    string
 	runs      int64
 	first     elevated
+	results   []*runner.Result // of all jobs, in the order they ran
 }
 
 func setStage(ctx context.Context, self, root, dir, action string, told *telling) (_ *stage, err error) {
@@ -197,6 +198,15 @@ func (s *stage) job(ref string, with map[string]string) (*runner.Job, error) {
 		IDTokenURL: started.IDTokenURL, IDTokenRequestToken: started.IDTokenRequestToken,
 		With: map[string]map[string]string{"curfew": inputs},
 	}, nil
+}
+
+// run runs a job to its end.
+func (s *stage) run(ctx context.Context, job *runner.Job) (*runner.Result, error) {
+	result, err := job.Run(ctx)
+	if err == nil {
+		s.results = append(s.results, result)
+	}
+	return result, err
 }
 
 // phase gives the action's binary the name that tells it which phase it is.

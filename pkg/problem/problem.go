@@ -9,6 +9,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -120,6 +121,17 @@ func Is(err error, codes ...Code) bool {
 		}
 	}
 	return false
+}
+
+// Clip makes what was got fit to be repeated in a detail. A longer text than a
+// name would be is cut to its beginning, so that neither a hostile value fills
+// an answer nor a token that was sent in the wrong place shows in one.
+func Clip(got string) string {
+	const most, kept = 39, 12 // GitHub's shortest token has 40 characters
+	if len(got) <= most {
+		return got
+	}
+	return got[:kept] + "... (" + strconv.Itoa(len(got)) + " bytes)"
 }
 
 // plain keeps what RFC 6749 section 5.2 allows in an error_description:

@@ -13,7 +13,7 @@ func ParsePermission(name, level string) (string, Level, error) {
 	canonical := strings.ReplaceAll(name, "-", "_")
 	p, known := table[canonical]
 	if !known {
-		refusal := problem.New(problem.UnknownPermission, "there is no GitHub App permission %q", clip(name))
+		refusal := problem.New(problem.UnknownPermission, "there is no GitHub App permission %q", problem.Clip(name))
 		if near := Nearest(canonical, mintable()); near != "" {
 			return "", None, refusal.WithHint("did you mean %s?", near)
 		}
@@ -28,7 +28,7 @@ func ParsePermission(name, level string) (string, Level, error) {
 			return canonical, l, nil
 		}
 	}
-	return "", None, problem.New(problem.UnknownPermission, "%s has no level %q", canonical, clip(level)).
+	return "", None, problem.New(problem.UnknownPermission, "%s has no level %q", canonical, problem.Clip(level)).
 		WithHint("%s accepts: %s", canonical, p.levels())
 }
 
@@ -40,7 +40,7 @@ func ParseScope(text string) (Permissions, error) {
 	for part := range strings.SplitSeq(text, " ") {
 		name, level, found := strings.Cut(part, ":")
 		if !found {
-			return nil, problem.New(problem.UnknownPermission, "%q is not of the form name:level", clip(part)).
+			return nil, problem.New(problem.UnknownPermission, "%q is not of the form name:level", problem.Clip(part)).
 				WithHint("separate the parts by one space: contents:write issues:read")
 		}
 		if err := parsed.Add(name, level); err != nil {
@@ -69,15 +69,6 @@ func (p permission) levels() string {
 		names = append(names, l.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// clip keeps a hostile name from filling an error.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }
 
 // mintable lists the names that can be part of an installation token.

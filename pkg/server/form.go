@@ -39,7 +39,7 @@ func (c *call) form(known []string, repeatable ...string) (url.Values, error) {
 	}
 	for name, v := range values {
 		if !slices.Contains(known, name) {
-			return nil, problem.New(problem.BadForm, "there is no parameter %q", clip(name)).
+			return nil, problem.New(problem.BadForm, "there is no parameter %q", problem.Clip(name)).
 				WithHint("accepted: %s", strings.Join(known, ", "))
 		}
 		if len(v) > 1 && !slices.Contains(repeatable, name) {
@@ -47,13 +47,4 @@ func (c *call) form(known []string, repeatable ...string) (url.Values, error) {
 		}
 	}
 	return values, nil
-}
-
-// clip keeps a hostile value from filling an answer.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }

@@ -60,13 +60,13 @@ func filter(c *call) (store.Filter, error) {
 	q := c.URL.Query()
 	for name := range q {
 		if !slices.Contains(leaseParameters, name) {
-			return store.Filter{}, problem.New(problem.BadForm, "there is no parameter %q", clip(name)).WithHint("accepted: %v", leaseParameters)
+			return store.Filter{}, problem.New(problem.BadForm, "there is no parameter %q", problem.Clip(name)).WithHint("accepted: %v", leaseParameters)
 		}
 	}
 	f := store.Filter{Owner: q.Get("owner"), Repository: q.Get("repository"), After: q.Get("after"), Limit: pageDefault}
 	for _, state := range q["state"] {
 		if !lease.State(state).Valid() {
-			return f, problem.New(problem.BadForm, "state is %q", clip(state)).WithHint("accepted: pending, active, refused, ending, indeterminate, revoked, gone, expired")
+			return f, problem.New(problem.BadForm, "state is %q", problem.Clip(state)).WithHint("accepted: pending, active, refused, ending, indeterminate, revoked, gone, expired")
 		}
 		f.State = append(f.State, lease.State(state))
 	}
@@ -76,7 +76,7 @@ func filter(c *call) (store.Filter, error) {
 	}
 	if q.Has("limit") {
 		if f.Limit, err = strconv.Atoi(q.Get("limit")); err != nil || f.Limit < 1 || f.Limit > pageMost {
-			return f, problem.New(problem.BadForm, "limit is %q", clip(q.Get("limit"))).WithHint("accepted: 1 to %d", pageMost)
+			return f, problem.New(problem.BadForm, "limit is %q", problem.Clip(q.Get("limit"))).WithHint("accepted: 1 to %d", pageMost)
 		}
 	}
 	return f, nil

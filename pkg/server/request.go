@@ -73,7 +73,7 @@ func (s *Server) tokenRequest(c *call) (r exchange.Request, err error) {
 // checkExchangeKind holds the request to the one kind of exchange there is.
 func checkExchangeKind(form url.Values) error {
 	if got := form.Get(api.FieldGrantType); got != api.GrantTypeTokenExchange {
-		return problem.New(problem.UnsupportedGrant, "grant_type is %q", clip(got)).WithHint("accepted: %s", api.GrantTypeTokenExchange)
+		return problem.New(problem.UnsupportedGrant, "grant_type is %q", problem.Clip(got)).WithHint("accepted: %s", api.GrantTypeTokenExchange)
 	}
 	for _, name := range []string{"actor_token", "actor_token_type", "audience"} {
 		if form.Has(name) {
@@ -86,11 +86,11 @@ func checkExchangeKind(form url.Values) error {
 	switch got := form.Get(api.FieldSubjectTokenType); got {
 	case api.TokenTypeJWT, api.TokenTypeIDToken:
 	default:
-		return problem.New(problem.BadForm, "subject_token_type is %q", clip(got)).
+		return problem.New(problem.BadForm, "subject_token_type is %q", problem.Clip(got)).
 			WithHint("accepted: %s or %s", api.TokenTypeJWT, api.TokenTypeIDToken)
 	}
 	if form.Has(api.FieldRequestedTokenType) && form.Get(api.FieldRequestedTokenType) != api.TokenTypeAccessToken {
-		return problem.New(problem.BadForm, "requested_token_type is %q", clip(form.Get(api.FieldRequestedTokenType))).
+		return problem.New(problem.BadForm, "requested_token_type is %q", problem.Clip(form.Get(api.FieldRequestedTokenType))).
 			WithHint("leave it out, or send %s", api.TokenTypeAccessToken)
 	}
 	return nil
@@ -100,7 +100,7 @@ func checkExchangeKind(form url.Values) error {
 func ask(form url.Values) (a policy.Request, err error) {
 	a.Grant, a.Reason = form.Get(api.FieldGrant), form.Get(api.FieldReason)
 	if !grantName.MatchString(a.Grant) {
-		return a, problem.New(problem.BadForm, "grant is %q", clip(a.Grant)).
+		return a, problem.New(problem.BadForm, "grant is %q", problem.Clip(a.Grant)).
 			WithHint("send the name of a grant: a small letter, then small letters, digits and hyphens, 63 at most")
 	}
 	if err := checkText("reason", a.Reason, maxReason); err != nil {
@@ -114,7 +114,7 @@ func ask(form url.Values) (a policy.Request, err error) {
 	if form.Has(api.FieldRequestedExpiresIn) {
 		seconds, err := strconv.ParseInt(form.Get(api.FieldRequestedExpiresIn), 10, 32)
 		if err != nil || seconds < 5 {
-			return a, problem.New(problem.BadForm, "requested_expires_in is %q", clip(form.Get(api.FieldRequestedExpiresIn))).
+			return a, problem.New(problem.BadForm, "requested_expires_in is %q", problem.Clip(form.Get(api.FieldRequestedExpiresIn))).
 				WithHint("accepted: whole seconds, 5 to 3600")
 		}
 		a.Duration = time.Duration(seconds) * time.Second
@@ -129,7 +129,7 @@ func (s *Server) target(resources []string) (t policy.Target, err error) {
 		path, found := strings.CutPrefix(resource, s.Web+"/")
 		owner, name, isRepository := strings.Cut(path, "/")
 		if !found || !isRepository || !ownerName.MatchString(owner) || !repositoryName.MatchString(name) {
-			return t, problem.New(problem.BadForm, "resource is %q", clip(resource)).WithHint("accepted: %s/OWNER/REPOSITORY", s.Web)
+			return t, problem.New(problem.BadForm, "resource is %q", problem.Clip(resource)).WithHint("accepted: %s/OWNER/REPOSITORY", s.Web)
 		}
 		if t.Owner != "" && !strings.EqualFold(t.Owner, owner) {
 			return t, problem.New(problem.BadForm, "the resources belong to several owners").WithHint("ask for the repositories of one owner at a time")
@@ -158,7 +158,7 @@ func flag(form url.Values, name string) (bool, error) {
 	case got == "true":
 		return true, nil
 	default:
-		return false, problem.New(problem.BadForm, "%s is %q", name, clip(got)).WithHint("accepted: true or false")
+		return false, problem.New(problem.BadForm, "%s is %q", name, problem.Clip(got)).WithHint("accepted: true or false")
 	}
 }
 
