@@ -83,6 +83,9 @@ func TestEveryEditIsFound(t *testing.T) {
 	}
 	joined := append([][]byte{append(bytes.Clone(l.lines[0]), l.lines[1]...)}, l.lines[2:]...)
 	check(0, joined, "two records joined")
+	if report := verify(t, l, l.lines[:4], checkpoint); !strings.Contains(report.Problem, "holds 4 records, its checkpoint vouches for 9") {
+		t.Errorf("a log cut short is told as %q", report.Problem)
+	}
 	doubled := verify(t, l, append(slices.Clone(l.lines), l.lines[records-1]), checkpoint)
 	if doubled.Problem == "" {
 		t.Error("a record appended without a signature: not found")

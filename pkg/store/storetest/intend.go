@@ -149,9 +149,11 @@ func latestOfKey(b *book) {
 		return l
 	}
 	b.reach(keyed(0), lease.Revoked)
-	second := b.reach(keyed(time.Second), lease.Active)
+	second := b.reach(keyed(time.Second), lease.Revoked)
+	third := keyed(2 * time.Second)
+	third.RequestDigest = "another body"
 	var repeated *lease.Repeated
-	if err := b.intend(keyed(2*time.Second), plenty); !errors.As(err, &repeated) || repeated.Lease.ID != second.ID {
+	if err := b.intend(third, plenty); !errors.As(err, &repeated) || repeated.Lease.ID != second.ID {
 		b.Errorf("got %v, want Repeated by %s", err, second.ID)
 	}
 }
@@ -213,7 +215,7 @@ func unknownLease(b *book) {
 	b.wants(err, problem.NotFound)
 	_, err = b.ByDigest(b.Context(), [32]byte{1})
 	b.wants(err, problem.NotFound)
-	b.must(b.intend(b.pending(), plenty)) // has zero digests
+	b.reach(b.pending(), lease.Refused) // has zero digests
 	_, err = b.ByDigest(b.Context(), [32]byte{})
 	b.wants(err, problem.NotFound)
 }
