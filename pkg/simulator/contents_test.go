@@ -172,6 +172,49 @@ func TestCreatingRefs(t *testing.T) {
 	}
 }
 
+func TestAJobIsFoundInItsOwnRepositoryOnly(t *testing.T) {
+	s := newStage(t)
+	job, err := s.StartJob(simulator.Job{Owner: "acme", Repo: "web"})
+	s.must(err)
+	token := s.mint(object{"actions": "read"})
+	for _, path := range []string{
+		fmt.Sprint("/actions/jobs/", job.ID), fmt.Sprint("/actions/runs/", job.RunID), fmt.Sprintf("/actions/runs/%d/attempts/1/jobs", job.RunID),
+	} {
+		for repo, want := range map[string]int{"web": 200, "api": 404} {
+			if r := s.ask("GET", "/repos/acme/"+repo+path, token, nil); r.StatusCode != want {
+				t.Errorf("%s%s: got %d, want %d", repo, path, r.StatusCode, want)
+			}
+		}
+	}
+}
+
+func TestARunIsOverWhenItsLastAttemptIs(t *testing.T) {
+	s := newStage(t)
+	start := func(j simulator.Job) simulator.StartedJob {
+		j.Owner, j.Repo = "acme", "web"
+		started, err := s.StartJob(j)
+		s.must(err)
+		return started
+	}
+	first := start(simulator.Job{})
+	again := start(simulator.Job{RunID: first.RunID, RunAttempt: 2})
+	leg := start(simulator.Job{RunID: first.RunID, RunAttempt: 2})
+	token := s.mint(object{"actions": "read"}, "web")
+	expect := func(when, status string, conclusion any) {
+		t.Helper()
+		run := s.ask("GET", fmt.Sprint("/repos/acme/web/actions/runs/", first.RunID), token, nil).json(t)
+		if run["run_attempt"] != 2.0 || run["status"] != status || run["conclusion"] != conclusion {
+			t.Errorf("%s: attempt %v is %v with %v", when, run["run_attempt"], run["status"], run["conclusion"])
+		}
+	}
+	s.must(s.FinishJob(first.ID, "cancelled"))
+	expect("the first attempt over", "in_progress", nil)
+	s.must(s.FinishJob(again.ID, "success"))
+	expect("one leg over", "in_progress", nil)
+	s.must(s.FinishJob(leg.ID, "failure"))
+	expect("both legs over", "completed", "failure")
+}
+
 func TestARenamedRepositoryAnswers301(t *testing.T) {
 	s := newStage(t)
 	_, err := s.PutFile("acme", "web", "f", []byte("text"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,20 @@ func TestAHangingRouteAnswersNobody(t *testing.T) {
 		if c := s.Calls()[0]; c.Status != 0 {
 			t.Errorf("logged as %v", c)
 		}
+	}
+}
+
+// GitHub goes on when a client gives up waiting, and the token lives unseen.
+func TestAClientThatLeavesDoesNotStopTheMint(t *testing.T) {
+	s := newStage(t)
+	s.Inject(simulator.Fault{Route: "mint", Delay: time.Hour})
+	ctx, leave := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, s.mintPath(), strings.NewReader(`{"repositories":["web"]}`))
+	r.Header.Set("Authorization", "Bearer "+s.assertion(nil))
+	leave()
+	s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	if m := s.Mints(); len(m) != 1 || m[0].Delivered || !s.Alive(m[0].Token) {
+		t.Errorf("ground truth: %+v, want one living token, not delivered", m)
 	}
 }
 

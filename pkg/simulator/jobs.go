@@ -202,8 +202,9 @@ func conclusion(attempt []*job) any {
 	return "success"
 }
 
-// mayAsk tells whether the runner's request token is this job's and still works.
+// mayAsk tells whether the request token is this job's and still works. That of a
+// job with NoOIDC is told to nobody.
 func (j *job) mayAsk(token string, now time.Time) bool {
 	right := subtle.ConstantTimeCompare([]byte(token), []byte(j.requestToken)) == 1
-	return right && !j.NoOIDC && now.Before(j.started.Add(requestTokenLife))
+	return right && now.Before(j.started.Add(requestTokenLife))
 }

@@ -160,6 +160,42 @@ func TestAnInstallationOfSelectedRepositories(t *testing.T) {
 	}
 }
 
+func TestFindingAnInstallation(t *testing.T) {
+	s := newStage(t)
+	_, err := s.AddOwner(simulator.Owner{Login: "ida", Type: "User"})
+	s.must(err)
+	for _, name := range []string{"notes", "diary"} {
+		_, err = s.AddRepository(simulator.Repository{Owner: "ida", Name: name})
+		s.must(err)
+	}
+	in, err := s.Install(simulator.Installation{AppID: s.app.ID, Owner: "ida", Repositories: []string{"notes"}})
+	s.must(err)
+	for _, row := range []struct {
+		path string
+		want int64 // 0 when there is none
+	}{
+		{"/repos/acme/web/installation", s.installation.ID},
+		{"/repos/ACME/Web/installation", s.installation.ID},
+		{"/orgs/acme/installation", s.installation.ID},
+		{"/users/acme/installation", 0},
+		{"/users/ida/installation", in.ID},
+		{"/orgs/ida/installation", 0},
+		{"/repos/ida/notes/installation", in.ID},
+		{"/repos/ida/diary/installation", 0},
+		{"/repos/ida/none/installation", 0},
+		{"/orgs/rival/installation", 0},
+		{"/repos/rival/vault/installation", 0},
+		{"/orgs/nobody/installation", 0},
+	} {
+		r := s.ask("GET", row.path, s.assertion(nil), nil)
+		var found struct{ ID int64 }
+		s.must(json.Unmarshal(r.body, &found))
+		if found.ID != row.want || (row.want == 0) != (r.StatusCode == http.StatusNotFound) {
+			t.Errorf("%s: got %d, installation %d, want %d", row.path, r.StatusCode, found.ID, row.want)
+		}
+	}
+}
+
 func TestAnotherAppsInstallationIsNotThere(t *testing.T) {
 	s := newStage(t)
 	other, err := s.AddApp(simulator.App{Slug: "other", KeyPEM: keyPEM(s.key)})
