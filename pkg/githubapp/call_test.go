@@ -111,6 +111,18 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestTheWaitIsMeasuredByGitHubsClock(t *testing.T) {
+	s := newStage(t)
+	c := newClient(t, s.github.URL, func(o *githubapp.Options) {
+		o.Now = func() time.Time { return start.Add(10 * time.Minute) }
+	})
+	s.github.Inject(simulator.Fault{Route: "probe", Rate: "primary"})
+	_, err := c.Probe(t.Context(), tokenOf("ghs_x"))
+	if p := problem.From(err); p.RetryAfter != time.Minute {
+		t.Errorf("got %v", p.RetryAfter)
+	}
+}
+
 func TestTheSkewIsMeasuredAndToldOnce(t *testing.T) {
 	s := newStage(t)
 	ours := &clock{}

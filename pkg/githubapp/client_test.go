@@ -132,8 +132,8 @@ func TestTheBotOfAGitHubThatHidesItsUsers(t *testing.T) {
 
 func TestOverTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS.Version < tls.VersionTLS12 {
-			t.Error("TLS is too old")
+		if r.TLS.Version < tls.VersionTLS12 || r.ProtoMajor != 1 {
+			t.Errorf("TLS %x, %s", r.TLS.Version, r.Proto)
 		}
 		_, _ = io.WriteString(w, `{"id":5,"account":{"login":"acme","id":1001}}`)
 	}))

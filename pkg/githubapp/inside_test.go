@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,6 +139,54 @@ func TestMintBodyIsWrittenInFull(t *testing.T) {
 	want = `{"repositories":["web",".github"],"permissions":{"contents":"read"}}`
 	if err != nil || string(body) != want || !json.Valid(body) {
 		t.Errorf("got %s, %v", body, err)
+	}
+}
+
+func TestNetHTTPCanNotSendAMintTwice(t *testing.T) {
+	client, _ := newMinter(t, func(d dial) dial { return d })
+	req, _, err := client.request(t.Context(), call{method: http.MethodPost, path: "x", body: []byte("{}")})
+	if err != nil || req.Body == nil || req.GetBody != nil {
+		t.Errorf("the body can be had again: %v", err)
+	}
+}
+
+func TestARememberedInstallationOfAFormerOwnerIsLookedUpAgain(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /repos/acme/web/installation", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":6,"account":{"login":"acme","id":1001}}`)
+	})
+	mux.HandleFunc("POST /app/installations/6/access_tokens", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, mintedWeb)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	client, _ := newMinter(t, func(d dial) dial { return d })
+	client.api, _ = url.Parse(server.URL + "/")
+	client.requests.BaseURL = client.api
+	client.installations.put("acme", Installation{5, "acme", 999}, time.Now())
+	if err := mintWeb(t.Context(), client); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatAnAnswerLeavesUnclearComparesAsDifferent(t *testing.T) {
+	bound := scope.Scope{OwnerID: 1001, Repositories: []scope.Repository{{ID: 3001}, {ID: 3002}}, Permissions: scope.Permissions{"contents": scope.Write}}
+	for name, c := range map[string]struct {
+		old, changed string
+		within       bool
+	}{
+		"as asked":                      {"", "", true},
+		"a level nobody knows":          {`"contents":"write"`, `"contents":"wonderful"`, false},
+		"a permission nobody knows":     {`"contents":"write"`, `"contents":"write","wonders":"read"`, false},
+		"a selection nobody knows":      {`"selected"`, `"some"`, false},
+		"a repository of another owner": {`}}]`, `}},{"id":3002,"name":"api","owner":{"id":1002,"login":"rival"}}]`, false},
+		"a repository without an id":    {`"id":3001,`, ``, false},
+		"an owner without an id":        {`"id":1001,`, ``, false},
+	} {
+		token, got, err := readGranted(answer{status: 201, body: []byte(strings.Replace(mintedWeb, c.old, c.changed, 1))})
+		if err != nil || token.Empty() || got.Scope.Within(bound) != c.within {
+			t.Errorf("%s: got %v, %v", name, got.Scope, err)
+		}
 	}
 }
 

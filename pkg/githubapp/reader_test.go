@@ -193,8 +193,15 @@ func TestReadFileTakesFilesOnly(t *testing.T) {
 		"another encoding":          {file("file", "utf-8", "abc", 3), false, nil},
 		"no object id":              {strings.Replace(file("file", "base64", "", 0), "abc", "", 1), false, nil},
 		"no JSON":                   {`<html>`, false, nil},
+		"unchanged, though unasked": {"304", false, nil},
 	} {
-		api := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, c.body) })
+		api := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+			if c.body == "304" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			_, _ = io.WriteString(w, c.body)
+		})
 		got, err := newClient(t, api, nil).ReadFile(t.Context(), tokenOf("ghs_x"), "acme", "web", "a", "")
 		if (err == nil) != c.ok || c.kind != nil && !errors.Is(err, c.kind) || c.kind == nil && errors.Is(err, githubapp.ErrNotAFile) {
 			t.Errorf("%s: got %d bytes, %v", name, len(got.Content), err)
@@ -233,6 +240,16 @@ func TestInstallationRefusals(t *testing.T) {
 		if p := problem.From(err); p.Code != problem.NotInstalled || !strings.Contains(p.Hint, "rival/"+repository) {
 			t.Errorf("%s: got %v (%s)", name, err, p.Hint)
 		}
+	}
+	must(t, s.github.RenameRepository("acme", "api", "api-two"))
+	if _, err := s.client.Installation(t.Context(), "acme", "api"); !problem.Is(err, problem.NotInstalled) {
+		t.Errorf("under a former name: got %v", err)
+	}
+	other := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":5,"account":{"login":"rival","id":1002}}`)
+	}))
+	if _, err := newClient(t, other, nil).Installation(t.Context(), "acme", "web"); !problem.Is(err, problem.GitHubError) {
+		t.Errorf("another owner's: got %v", err)
 	}
 	must(t, s.github.Suspend(s.installation.ID, true))
 	if _, err := s.client.Installation(t.Context(), "acme", "web"); !problem.Is(err, problem.InstallationSuspended) {
