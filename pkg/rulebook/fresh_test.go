@@ -116,6 +116,54 @@ func TestAGitHubThatFailsIsNotBotheredByEachCaller(t *testing.T) {
 	}
 }
 
+func TestAGitHubThatFailsIsNotBotheredBehindCallersBacksEither(t *testing.T) {
+	s := newStage(t)
+	s.origins(t, "web")
+	s.clock.advance(46 * time.Second)
+	s.github.Inject(simulator.Fault{Route: "contents", Status: 503})
+	s.routes()
+	for range 10 {
+		s.origins(t, "web")
+		s.settle()
+	}
+	if got := s.routes()["contents"]; got != 2 {
+		t.Errorf("%d calls, want one for each file", got)
+	}
+}
+
+func TestAClockThatIsSetBackMakesNothingYoung(t *testing.T) {
+	s := newStage(t)
+	s.origins(t, "web")
+	s.routes()
+	s.clock.advance(-5 * time.Minute)
+	s.origins(t, "web")
+	if got := s.routes()["contents"]; got != 2 {
+		t.Errorf("%d files were asked for again", got)
+	}
+}
+
+func TestTheSetFollowsEachOfItsParts(t *testing.T) {
+	s := newStage(t)
+	first, err := s.rules("web", "api")
+	must(t, err)
+	s.put(t, ".github", "curfew.yaml", organizationFile+"# changed\n")
+	s.clock.advance(time.Minute)
+	second, err := s.rules("web", "api")
+	must(t, err)
+	if first.Sources()[1].Digest == second.Sources()[1].Digest {
+		t.Error("the organisation's change is not in the set")
+	}
+	must(t, s.github.RenameRepository("acme", "web", "web-two"))
+	_, err = s.github.AddRepository(simulator.Repository{ID: 3999, Owner: "acme", Name: "web"})
+	must(t, err)
+	s.clock.advance(50 * time.Minute)
+	third, err := s.rules("web", "api")
+	must(t, err)
+	if diff := cmp.Diff([]int64{3002, 3999}, third.Target().RepositoryIDs()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestThatThereIsNoFileIsRememberedForHalfAMinute(t *testing.T) {
 	s := newStage(t)
 	ask := func(want map[string]int) {
@@ -194,6 +242,10 @@ func TestANameThatMovedIsFoundOutWithinAMinute(t *testing.T) {
 	s.clock.advance(time.Minute)
 	if _, err := s.rules("web"); !problem.Is(err, problem.NotInstalled) {
 		t.Errorf("under its former name: %v", err)
+	}
+	s.settle()
+	if alive := len(s.github.AliveTokens()); alive != 0 {
+		t.Errorf("%d reader tokens of a target that is no more are alive", alive)
 	}
 	if diff := cmp.Diff(allThree, s.origins(t, "web-two")); diff != "" {
 		t.Error(diff)
@@ -294,7 +346,7 @@ func TestATokenMintedDuringCloseIsRevoked(t *testing.T) {
 func TestATargetThatMakesRoomHasItsReaderRevoked(t *testing.T) {
 	s := newStage(t)
 	s.book.targets.max = 2
-	for _, name := range []string{"web", "api", "docs", "web"} {
+	for _, name := range []string{"web", "api", "web", "docs"} {
 		s.clock.advance(time.Second)
 		s.origins(t, name)
 	}
@@ -302,8 +354,7 @@ func TestATargetThatMakesRoomHasItsReaderRevoked(t *testing.T) {
 	if kept, alive := len(s.book.targets.all()), len(s.github.AliveTokens()); kept != 2 || alive != 2 {
 		t.Errorf("%d targets are kept, %d reader tokens are alive", kept, alive)
 	}
-	last := s.github.Mints()[3]
-	if !s.github.Alive(last.Token) || s.github.Alive(s.github.Mints()[1].Token) {
+	if s.github.Alive(s.github.Mints()[1].Token) {
 		t.Error("not the target used longest ago was let go")
 	}
 }

@@ -98,7 +98,7 @@ func (r *reading[T]) wait(ctx context.Context, f *flight[T]) (T, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held && passing(err) && r.age(r.now()) < r.life().stale {
+	if r.held && r.age(r.now()) < r.life().stale {
 		return r.value, nil
 	}
 	var none T

@@ -11,9 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/curfew-dev/curfew/pkg/githubapp"
 	"github.com/curfew-dev/curfew/pkg/policy"
 	"github.com/curfew-dev/curfew/pkg/problem"
 	"github.com/curfew-dev/curfew/pkg/scope"
+	"github.com/curfew-dev/curfew/pkg/secret"
 	"github.com/curfew-dev/curfew/pkg/simulator"
 )
 
@@ -240,6 +242,39 @@ func TestARepositoryThatIsHiddenHasNotNoPolicy(t *testing.T) {
 	s.github.Inject(simulator.Fault{Route: "repository", Status: 404})
 	if _, err := s.rules("web"); !problem.Is(err, problem.PolicyUnavailable) {
 		t.Errorf("got %v", err)
+	}
+	if got := s.routes()["mint"]; got != 1 {
+		t.Errorf("%d reader tokens: a fresh one is not known everywhere yet, and another is no better", got)
+	}
+}
+
+// A liar misleads the book where a GitHub that keeps its word would not.
+type liar struct {
+	*githubapp.Client
+	ownerID int64
+}
+
+func (l liar) Reader(ctx context.Context, owner string, repositories []string, p scope.Permissions) (secret.Text, scope.Granted, error) {
+	token, got, err := l.Client.Reader(ctx, owner, repositories, p)
+	got.OwnerID = l.ownerID
+	return token, got, err
+}
+
+func TestTheTokensOwnWordOnItsOwnerCounts(t *testing.T) {
+	s := newStage(t)
+	s.openWith(t, operatorFile, liar{s.client, 1002})
+	if _, err := s.rules("web"); !problem.Is(err, problem.PolicyInvalid) {
+		t.Errorf("got %v", err)
+	}
+	s.settle()
+	if alive := len(s.github.AliveTokens()); alive != 0 {
+		t.Errorf("%d tokens are alive", alive)
+	}
+}
+
+func TestUnchangedIsNoAnswerToAFirstQuestion(t *testing.T) {
+	if d, err := understand(policy.Source{}, githubapp.File{NotModified: true}, nil); err == nil {
+		t.Errorf("got %+v", d)
 	}
 }
 
