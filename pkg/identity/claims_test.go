@@ -16,7 +16,7 @@ var needed = []string{
 
 // workloadOf reads claims as if the signature had been checked.
 func workloadOf(d *draft) (Workload, error) {
-	claims, err := readClaims([]byte(object2text(d.payload)))
+	claims, err := readClaims([]byte(jsonText(d.payload)))
 	if err != nil {
 		return Workload{}, err
 	}

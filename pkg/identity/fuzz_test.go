@@ -65,8 +65,8 @@ func FuzzVerify(f *testing.F) {
 func FuzzSignedClaims(f *testing.F) {
 	v := fuzzVerifier(f)
 	good := goodDraft(fuzzIssuer)
-	header := object2text(good.header)
-	f.Add(object2text(good.payload))
+	header := jsonText(good.header)
+	f.Add(jsonText(good.payload))
 	for _, trick := range append(append(payloads, timings...), contents...) {
 		if trick.name == "another issuer" || trick.name == "bad signature" {
 			continue

@@ -223,7 +223,7 @@ func edit(list []line, name, raw string) []line {
 	return edited
 }
 
-func object2text(list []line) string {
+func jsonText(list []line) string {
 	parts := make([]string, len(list))
 	for i, m := range list {
 		parts[i] = quote(m.name) + ":" + m.value
@@ -231,7 +231,7 @@ func object2text(list []line) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-func (d *draft) String() string { return sign(object2text(d.header), object2text(d.payload), d.key) }
+func (d *draft) String() string { return sign(jsonText(d.header), jsonText(d.payload), d.key) }
 
 func sign(header, payload string, k *rsa.PrivateKey) string {
 	signed := encode([]byte(header)) + "." + encode([]byte(payload))

@@ -38,7 +38,7 @@ func (f *fakeOrigin) set(err error, kids ...string) {
 	f.err, f.kids = err, kids
 }
 
-func (f *fakeOrigin) fetch(context.Context) (map[string]key, error) {
+func (f *fakeOrigin) fetch(ctx context.Context) (map[string]key, error) {
 	f.mu.Lock()
 	f.fetches++
 	err, takes, keys := f.err, f.takes, map[string]key{}
@@ -46,7 +46,11 @@ func (f *fakeOrigin) fetch(context.Context) (map[string]key, error) {
 		keys[kid] = newKey("https://issuer.example", audience, &goodKey().PublicKey)
 	}
 	f.mu.Unlock()
-	<-time.After(takes)
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -51,12 +51,27 @@ func TestStrictJSON(t *testing.T) {
 	}
 }
 
+func TestTheOutermostMemberSetsTheLimit(t *testing.T) {
+	long := `"` + strings.Repeat("x", maxString+1) + `"`
+	for text, good := range map[string]bool{
+		`{"repo_property_a":` + long + `}`:       true,
+		`{"repo_property_a":[` + long + `]}`:     true,
+		`{"repo_property_a":{"b":` + long + `}}`: true,
+		`{"b":` + long + `}`:                     false,
+		`{"b":{"repo_property_a":` + long + `}}`: false,
+	} {
+		if _, err := parseObject([]byte(text), claimLimit); (err == nil) != good {
+			t.Errorf("%.30s: %v, want good %v", text, err, good)
+		}
+	}
+}
+
 // FuzzStrictJSON: what is accepted reads the same to encoding/json, in the first and in a second writing.
 func FuzzStrictJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":"x","b":[1,-0.5e3,{"c":null}],"d":{"e":true}}`, `{"a":1,"A":2}`, `{"a":1,"a":2}`, "{\"\u212a\":1,\"k\":2}",
 		`{"a":"\ud83d\ude80\n"}`, `{"a":"\ud800"}`, `{"":{}}`, `[{}]`, `{} {}`, `{"a":[[[[[[[[]]]]]]]]}`, "\xff",
-		object2text(goodDraft("https://issuer.example").payload),
+		jsonText(goodDraft("https://issuer.example").payload),
 	} {
 		f.Add([]byte(seed))
 	}
