@@ -40,10 +40,14 @@ func (s *Set) bound(o offer, asked Request) *problem.Problem {
 	return o.reason(asked.Reason)
 }
 
-// sound refuses what no token and no curfew can be.
+// sound refuses what no token and no curfew can be. No permission at all would
+// be every permission to GitHub.
 func sound(asked Request) *problem.Problem {
 	if asked.Duration < MinDuration {
 		return problem.New(problem.BadForm, "a duration is at least %s", short(MinDuration))
+	}
+	if len(asked.Permissions) == 0 {
+		return problem.New(problem.UnknownPermission, "no permission is asked for, and the grant gives none")
 	}
 	for _, name := range asked.Permissions.Names() {
 		if !scope.Valid(name, asked.Permissions[name]) {

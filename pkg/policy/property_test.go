@@ -73,7 +73,7 @@ func drawFile(t *rapid.T, origin policy.Origin) *policy.File {
 		most := minutes.Draw(t, "max")
 		g := policy.Grant{
 			Name:        string(origin) + strconv.Itoa(i),
-			Permissions: anyScope.Draw(t, "granted"),
+			Permissions: rapid.MapOfN(names, levels, 0, 2).Draw(t, "granted"),
 			Max:         most, Default: min(most, minutes.Draw(t, "default")),
 			Reason:       policy.Reason{Required: rapid.Bool().Draw(t, "required")},
 			LeasesPerJob: 3,
