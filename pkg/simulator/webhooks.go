@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +16,11 @@ import (
 // deliveryTimeout is how long GitHub waits for a webhook's answer.
 // https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks
 const deliveryTimeout = 10 * time.Second
+
+var hookClient = &http.Client{
+	Timeout:       deliveryTimeout,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // Delivery is one attempt to tell of an event.
 type Delivery struct {
@@ -104,9 +108,7 @@ func (h *webhook) post(d Delivery) (status int, err error) {
 	h.mu.Lock()
 	url, secret := h.url, h.secret
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(d.Payload))
+	r, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(d.Payload))
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +119,7 @@ func (h *webhook) post(d Delivery) (status int, err error) {
 	r.Header.Set("X-GitHub-Event", d.Event)
 	r.Header.Set("X-GitHub-Delivery", d.GUID)
 	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := hookClient.Do(r)
 	if err != nil {
 		return 0, err
 	}
