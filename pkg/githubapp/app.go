@@ -62,8 +62,8 @@ func (c *Client) botEmail(ctx context.Context, name string) (string, error) {
 		return "", c.refusal(a)
 	}
 	var user struct{ ID int64 }
-	if !a.ok() || json.Unmarshal(a.body, &user) != nil || user.ID <= 0 {
-		return name + "@" + domain, nil
+	if a.ok() && json.Unmarshal(a.body, &user) == nil && user.ID > 0 {
+		return fmt.Sprintf("%d+%s@%s", user.ID, name, domain), nil
 	}
-	return fmt.Sprintf("%d+%s@%s", user.ID, name, domain), nil
+	return name + "@" + domain, nil
 }

@@ -108,7 +108,7 @@ func TestAppIsAskedForOnce(t *testing.T) {
 	}
 	first, err := s.client.App(t.Context())
 	must(t, err)
-	bot := first.BotEmail[:strings.Index(first.BotEmail, "+")]
+	bot, _, _ := strings.Cut(first.BotEmail, "+")
 	want := githubapp.App{ID: 77, Slug: "curfew", BotName: "curfew[bot]", BotEmail: bot + "+curfew[bot]@users.noreply.github.com"}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Error(diff)
@@ -154,7 +154,7 @@ func TestOverTLS(t *testing.T) {
 
 func TestTLSOlderThan12IsRefused(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10} //nolint:gosec // the very thing to refuse
+	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()

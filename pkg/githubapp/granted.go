@@ -35,21 +35,22 @@ type minted struct {
 // caller can end it.
 func readGranted(a answer) (secret.Text, scope.Granted, error) {
 	var m minted
-	err := json.Unmarshal(a.body, &m)
-	var odd *json.UnmarshalTypeError
-	if err != nil && !errors.As(err, &odd) && !isTimeError(err) || !tokenLike(m.Token) {
+	whole, typed := spoiled(json.Unmarshal(a.body, &m))
+	switch {
+	case !whole || !tokenLike(m.Token):
 		return secret.Text{}, scope.Granted{}, indeterminate(asCause(a))
-	}
-	if err != nil {
+	case !typed:
 		return secret.New(m.Token), scope.Granted{}, nil
 	}
 	return secret.New(m.Token), m.granted(), nil
 }
 
-// isTimeError tells whether a text that is no time spoiled JSON that is otherwise whole.
-func isTimeError(err error) bool {
-	var e *time.ParseError
-	return errors.As(err, &e)
+// spoiled tells JSON that is whole from JSON whose values have, besides, the
+// types they must: of the former what could be read has been read.
+func spoiled(err error) (whole, typed bool) {
+	var kind *json.UnmarshalTypeError
+	var date *time.ParseError
+	return err == nil || errors.As(err, &kind) || errors.As(err, &date), err == nil
 }
 
 func tokenLike(token string) bool {

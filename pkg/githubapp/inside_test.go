@@ -184,7 +184,7 @@ func TestWhatAnAnswerLeavesUnclearComparesAsDifferent(t *testing.T) {
 		"an owner without an id":        {`"id":1001,`, ``, false},
 	} {
 		token, got, err := readGranted(answer{status: 201, body: []byte(strings.Replace(mintedWeb, c.old, c.changed, 1))})
-		if err != nil || token.Empty() || got.Scope.Within(bound) != c.within {
+		if err != nil || token.Empty() || got.Within(bound) != c.within {
 			t.Errorf("%s: got %v, %v", name, got.Scope, err)
 		}
 	}

@@ -116,7 +116,7 @@ func (c *Client) post(ctx context.Context, installation int64, o order) (answer,
 
 // pause waits for d and up to as long again, so that many callers do not return together.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d + rand.N(d))
+	timer := time.NewTimer(d + rand.N(d)) //nolint:gosec // spreads callers, guards nothing
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -96,7 +96,7 @@ func TestMintTakes500Repositories(t *testing.T) {
 	must(t, err)
 	_, got, err := s.client.Mint(t.Context(), want)
 	must(t, err)
-	if !want.Within(got.Scope) || !got.Scope.Within(scope.Scope{OwnerID: 1001, Repositories: want.Repositories,
+	if !want.Within(got.Scope) || !got.Within(scope.Scope{OwnerID: 1001, Repositories: want.Repositories,
 		Permissions: scope.Permissions{"contents": scope.Write, "metadata": scope.Read}}) {
 		t.Error("the answer for 500 repositories was not read whole")
 	}
@@ -268,7 +268,7 @@ func TestMintReturnsAWiderAnswerAsItIs(t *testing.T) {
 		}
 		bound := web()
 		bound.Permissions["metadata"] = scope.Read
-		if got.Scope.Within(bound) {
+		if got.Within(bound) {
 			t.Errorf("%s: the answer %v compares as within the request", wider, got.Scope)
 		}
 	}
