@@ -20,10 +20,9 @@ const (
 // A pair is one name and value of a file command.
 type pair struct{ name, value string }
 
-// heredoc writes pairs so that no value can end early and start a pair of its
-// own: the delimiter is random, and checked all the same.
-func heredoc(pairs []pair) (string, error) {
-	delimiter := "curfew_" + rand.Text()
+// heredoc writes pairs, and refuses those that would end early and start a pair
+// of their own.
+func heredoc(delimiter string, pairs []pair) (string, error) {
 	var b strings.Builder
 	for _, p := range pairs {
 		if strings.Contains(p.value, delimiter) || strings.ContainsAny(p.name, "=<\r\n") {
@@ -36,7 +35,7 @@ func heredoc(pairs []pair) (string, error) {
 
 // record appends pairs to the file that the variable names, all at once.
 func (p *phase) record(variable string, pairs []pair) error {
-	text, err := heredoc(pairs)
+	text, err := heredoc("curfew_"+rand.Text(), pairs)
 	if err != nil {
 		return err
 	}

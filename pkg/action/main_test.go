@@ -174,6 +174,21 @@ func TestHostileIDTokenAnswers(t *testing.T) {
 	}
 }
 
+func TestIDTokenAddressIsNotFollowedElsewhere(t *testing.T) {
+	s := newStage(t)
+	hand, calls := s.onIDToken, 0
+	s.onIDToken = func(w http.ResponseWriter, r *http.Request) {
+		if calls++; calls == 1 {
+			http.Redirect(w, r, r.URL.RequestURI(), http.StatusFound)
+			return
+		}
+		hand(w, r)
+	}
+	if code := s.main(); code != 1 || calls != 1 {
+		t.Errorf("exit %d after %d calls", code, calls)
+	}
+}
+
 func TestFilesThatCannotBeOpenedStopMainEarly(t *testing.T) {
 	for _, variable := range []string{outputFile, stateFile, envFile} {
 		s := newStage(t)

@@ -124,6 +124,20 @@ func TestPostFollowsNoRedirect(t *testing.T) {
 	}
 }
 
+func TestRevocationAtGitHubFollowsNoRedirect(t *testing.T) {
+	s := newStage(t)
+	s.main()
+	s.onRevoke = down
+	s.onDelete = func(w http.ResponseWriter, r *http.Request) {
+		if len(s.deleted) > 1 {
+			t.Error("the token is carried elsewhere")
+		}
+		http.Redirect(w, r, r.URL.Path+"?again", http.StatusTemporaryRedirect)
+	}
+	s.post()
+	s.wants("The server ends the token at")
+}
+
 // act keeps no state between the phases.
 func TestPostWithoutStateEndsTheJobsLeases(t *testing.T) {
 	s := newStage(t)

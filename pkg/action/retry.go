@@ -47,4 +47,6 @@ func passing(err error) bool {
 }
 
 // jittered keeps jobs that failed together from coming back together.
-func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
+func jittered(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2) //nolint:gosec // it is chance that is wanted, not secrecy
+}

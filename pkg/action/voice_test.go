@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -73,12 +74,28 @@ func TestHeredocKeepsEachValueWhole(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got[name], value)
 		}
 	}
-	first, _ := heredoc([]pair{{"a", "x"}})
-	second, _ := heredoc([]pair{{"a", "x"}})
-	if first == second {
-		t.Error("the delimiter can be guessed")
+	for _, p := range []pair{{"a\nb", "x"}, {"a<<EOF", "x"}, {"a=b", "x"}, {"a", "x\nEOF\ntoken<<EOF\ny"}} {
+		if text, err := heredoc("EOF", []pair{p}); err == nil {
+			t.Errorf("%q is written as %q", p, text)
+		}
 	}
-	if _, err := heredoc([]pair{{"a\nb", "x"}}); err == nil {
-		t.Error("a name of two lines is taken")
+}
+
+func TestHeredocDelimiterCannotBeGuessed(t *testing.T) {
+	delimiters := map[string]bool{}
+	for range 3 {
+		s := newStage(t)
+		s.main()
+		text, err := os.ReadFile(s.env[outputFile])
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		delimiters[strings.TrimPrefix(first, "token<<")] = true
+	}
+	for delimiter := range delimiters {
+		if len(delimiters) != 3 || len(delimiter) < 26 {
+			t.Errorf("got %q", delimiter)
+		}
 	}
 }

@@ -18,6 +18,8 @@ const (
 )
 
 // The URNs of RFC 8693 sections 2.1 and 3.
+//
+//nolint:gosec // names of token types, not tokens
 const (
 	GrantTypeTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 	TokenTypeJWT           = "urn:ietf:params:oauth:token-type:jwt"
