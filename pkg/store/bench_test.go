@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -17,14 +20,22 @@ import (
 	"github.com/curfew-dev/curfew/pkg/store"
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // BenchmarkLedger does the ledger's part of an exchange, Intend and Move, as one operation.
 func BenchmarkLedger(b *testing.B) {
+	signer, _ := newKey(b)
+	path := filepath.Join(b.TempDir(), "curfew.db")
+	s := open(b, path, signer)
+	if *stored > 0 {
+		must(b, s.Close())
+		fill(b, path, signer)
+		s = open(b, path, signer)
+	}
+	var serial atomic.Int64
 	for _, callers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			s := openBench(b)
-			var serial atomic.Int64
 			before := cpu(b)
 			b.ResetTimer()
 			run(b, callers, func() {
@@ -37,6 +48,41 @@ func BenchmarkLedger(b *testing.B) {
 			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 		})
 	}
+}
+
+var stored = flag.Int("stored", 0, "leases in the ledger before BenchmarkLedger begins, with three audit records each")
+
+// fill stores leases that are over and their records, as a server of some months has them.
+func fill(b *testing.B, path string, signer note.Signer) {
+	db, err := sql.Open("sqlite", path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	must(b, err)
+	defer func() { must(b, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	tx, err := db.Begin()
+	must(b, err)
+	_, err = tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < ?)
+		INSERT INTO leases (id, state, issuer, repository_id, run_id, run_attempt, check_run_id, grant_name, owner, owner_id, repositories, permissions,
+			intent_at, issued_at, expires_at, token_expires_at, ended_at, token_digest, handle_digest, request_digest, cause)
+		SELECT printf('01900000-0000-7000-8000-%012d', i), 'revoked', 'https://token.actions.githubusercontent.com', 3001, 1000000000 + i, 1, 2000000000 + i,
+			'release', 'acme', 1001, '[{"id":3001,"name":"web"}]', 'contents:write', i, i, i, i, i, randomblob(32), randomblob(32), '', 'post' FROM n`, *stored)
+	must(b, err)
+	var tree audit.Tree
+	insert, err := tx.Prepare(`INSERT INTO records (n, hashes, line) VALUES (?, ?, ?)`)
+	must(b, err)
+	line := bytes.Repeat([]byte("x"), 600)
+	for n := range 3 * *stored {
+		var hashes []byte
+		for _, h := range tree.Append(tlog.RecordHash(line)) {
+			hashes = append(hashes, h[:]...)
+		}
+		_, err := insert.Exec(n, hashes, line)
+		must(b, err)
+	}
+	checkpoint, err := audit.Checkpoint{Origin: signer.Name(), Size: tree.Size(), Root: tree.Root()}.Sign(signer)
+	must(b, err)
+	_, err = tx.Exec(`UPDATE head SET size = ?, checkpoint = ?`, tree.Size(), checkpoint)
+	must(b, err)
+	must(b, tx.Commit())
 }
 
 // run spreads b.N calls over so many goroutines.
@@ -55,23 +101,6 @@ func run(b *testing.B, callers int, call func()) {
 	for range callers {
 		<-done
 	}
-}
-
-func openBench(b *testing.B) *store.Store {
-	skey, _, err := audit.NewKey("curfew.example.com")
-	if err != nil {
-		b.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		b.Fatal(err)
-	}
-	s, err := store.Open(b.Context(), store.Options{URL: "sqlite:" + filepath.Join(b.TempDir(), "curfew.db"), Signer: signer})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 // cpu is the time that this process has computed so far.
