@@ -43,9 +43,7 @@ func (t *Tree) Append(leaf tlog.Hash) []tlog.Hash {
 	if err != nil {
 		panic("audit: the edge of the tree is not complete: " + err.Error())
 	}
-	for level, h := range hashes {
-		t.edge[level] = h
-	}
+	copy(t.edge[:], hashes)
 	t.size++
 	return hashes
 }

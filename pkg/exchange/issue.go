@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/lease"
@@ -17,16 +18,31 @@ import (
 const longestToken = time.Hour + 5*time.Minute
 
 // compare holds GitHub's answer against what was decided. GitHub adds
-// metadata:read to every token; anything else beyond the decision, more
-// repositories, or a longer life is refused.
+// metadata:read to every token; anything else beyond the decision, other
+// repositories, or a longer life is refused. A repository must have kept its
+// name too: what policy says of a name is not meant for one that was renamed.
 func compare(want scope.Scope, got scope.Granted, now time.Time) error {
 	allowed := want
 	allowed.Permissions = maps.Clone(want.Permissions)
 	allowed.Permissions["metadata"] = max(allowed.Permissions["metadata"], scope.Read)
-	if got.Within(allowed) && !got.ExpiresAt.After(now.Add(longestToken)) {
+	if got.Within(allowed) && sameNames(want.Repositories, got.Repositories) && !got.ExpiresAt.After(now.Add(longestToken)) {
 		return nil
 	}
 	return problem.New(problem.AnswerTooWide, "GitHub's token could do more than was decided; it was revoked at once")
+}
+
+// sameNames tells whether each repository of got is called as in want, case aside.
+func sameNames(want, got []scope.Repository) bool {
+	names := make(map[int64]string, len(want))
+	for _, r := range want {
+		names[r.ID] = r.Name
+	}
+	for _, r := range got {
+		if !strings.EqualFold(names[r.ID], r.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // issue seals the token into the lease and makes the issued record durable.

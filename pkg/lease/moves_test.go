@@ -97,7 +97,7 @@ func TestATokenExpiresWithGitHubsHour(t *testing.T) {
 
 func TestTwo401sFarApartProveATokenGone(t *testing.T) {
 	mint := minted(10*time.Minute, time.Hour).IssuedAt
-	after := func(d time.Duration) time.Time { return mint.Add(d) }
+	after := mint.Add
 	for name, row := range map[string]struct {
 		first, second time.Time
 		want          bool
