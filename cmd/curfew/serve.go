@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -150,8 +151,12 @@ func (s *exchanger) openLedger(ctx context.Context, r resolved) error {
 func (s *exchanger) serve(ctx context.Context) error {
 	defer s.close()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	go s.hall.Run(work)
+	var sweeping sync.WaitGroup
+	defer func() {
+		stop()
+		sweeping.Wait() // a sweep writes to the ledger until its last lease is settled
+	}()
+	sweeping.Go(func() { s.hall.Run(work) })
 	go s.verifier.Warm(work)
 	go s.meetApp(work)
 

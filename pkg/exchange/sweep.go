@@ -17,18 +17,19 @@ const (
 	sweepAtOnce = 16
 )
 
-// Run sweeps every second until ctx ends.
+// Run sweeps at once, for curfews that passed while no server ran, and then
+// every second until ctx ends. It returns when the sweep under way is done.
 func (h *Hall) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
+		if _, err := h.Sweep(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("sweep failed; it goes on", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if _, err := h.Sweep(ctx); err != nil && ctx.Err() == nil {
-			h.log.Error("sweep failed; it goes on", "error", err)
 		}
 	}
 }
