@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,9 +208,9 @@ func TestUntrustedCertificateIsNotRetried(t *testing.T) {
 // The standard library repeats a request with an Idempotency-Key by itself when
 // a kept connection breaks; the OIDC token in it is good only once.
 func TestEachExchangeIsSentOnce(t *testing.T) {
-	var requests int
+	var requests atomic.Int32
 	c := client(t, func(w http.ResponseWriter, r *http.Request) {
-		if requests++; requests == 1 {
+		if requests.Add(1) == 1 {
 			reply(200, wire(t, granted()))(w, r)
 			return
 		}
@@ -226,8 +227,8 @@ func TestEachExchangeIsSentOnce(t *testing.T) {
 	if _, err := c.Exchange(t.Context(), ask); !api.Retryable(err) {
 		t.Errorf("got %v", err)
 	}
-	if requests != 2 {
-		t.Errorf("two exchanges were sent as %d requests", requests)
+	if requests.Load() != 2 {
+		t.Errorf("two exchanges were sent as %d requests", requests.Load())
 	}
 }
 
