@@ -31,6 +31,8 @@ func (s *Store) Due(ctx context.Context, now time.Time, claim time.Duration, lim
 
 const (
 	claimsQuery  = `UPDATE leases SET claimed_until = 0 WHERE next_at IS NOT NULL AND claimed_until <> 0`
+	// An ending that was never tried waits for the process that began it.
+	orphansQuery = `UPDATE leases SET next_at = ? WHERE next_at > ? AND state = 'ending' AND attempts = 0`
 	pendingQuery = `SELECT ` + leaseColumns + ` FROM leases WHERE next_at IS NOT NULL AND state = 'pending' LIMIT ?`
 )
 
@@ -39,11 +41,14 @@ const recoverLength = 256
 
 // Recover is for the start, before anything is exchanged: every lease that is
 // still pending becomes indeterminate, each with its audit record, because the
-// answer of GitHub was lost with the process that waited for it. Claims of that process are void. It returns
-// how many leases there were.
+// answer of GitHub was lost with the process that waited for it. Claims of that process are void, and
+// endings that it began and did not carry out are due at once. It returns how many were pending.
 func (s *Store) Recover(ctx context.Context, now time.Time) (int, error) {
 	err := s.write(ctx, func(t *transaction) error {
-		_, err := t.exec(claimsQuery)
+		if _, err := t.exec(claimsQuery); err != nil {
+			return err
+		}
+		_, err := t.exec(orphansQuery, nanos(now), nanos(now))
 		return err
 	})
 	if err != nil {
