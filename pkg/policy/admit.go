@@ -23,7 +23,8 @@ type trial struct {
 }
 
 // admit finds the first offer that covers the target and has an entry that
-// the workload meets. Each trial joins the decision's trace.
+// the workload meets. It decides: what it does not give, a later file's grant of
+// the same name does not add. Each trial joins the decision's trace.
 func (s *Set) admit(w *identity.Workload, offers []offer, d *Decision) (offer, *problem.Problem) {
 	var failed []trial
 	for _, o := range offers {

@@ -106,7 +106,7 @@ func (o offer) reason(given string) *problem.Problem {
 	switch {
 	case len(given) > MaxReason:
 		field, expected, given = "reason", fmt.Sprintf("at most %d bytes", MaxReason), fmt.Sprintf("%d bytes", len(given))
-	case blank && !want.Required && given == "":
+	case given == "" && !want.Required:
 		return nil
 	case blank:
 		field, expected = "reason.required", "a reason"

@@ -80,7 +80,10 @@ func TestRequestTakesTheGrantsValuesForWhatItLeavesOut(t *testing.T) {
 }
 
 func TestDecisionSharesNothingWithThePolicy(t *testing.T) {
-	s := releasing.set(t)
+	target := []scope.Repository{web}
+	s := releasing.with(targets(target...)).set(t)
+	target[0] = api
+	s.Target().Repositories[0] = api
 	d := s.Decide(releasing.workload, releasing.request)
 	d.Scope.Permissions["contents"] = scope.Admin
 	d.Scope.Permissions["actions"] = scope.Write

@@ -105,6 +105,7 @@ func TestNamesAreComparedWithoutCase(t *testing.T) {
 		}), problem.NoGrantMatches},
 		{"the target's name", targets(scope.Repository{ID: web.ID, Name: "Web"}), ""},
 		{"the target's name under a glob", targets(scope.Repository{ID: mail.ID, Name: "SVC-Mail"}), ""},
+		{"the glob in the policy", func(s *scene) { s.organization = strings.Replace(s.organization, "web, \"svc-*\"", "\"W*\"", 1) }, ""},
 	})
 }
 
@@ -192,6 +193,10 @@ func TestWorkflowEndsAtItsPath(t *testing.T) {
 		{"the file with an empty ref", at("acme/web/.github/workflows/release.yml@"), problem.NoGrantMatches},
 		{"no claim at all", at(""), problem.NoGrantMatches},
 		{"no repository", workload(func(w *identity.Workload) { w.Repository = "" }), problem.NoGrantMatches},
+		{"no repository, nor in the claims", workload(func(w *identity.Workload) {
+			w.Repository, w.WorkflowRef = "", "/.github/workflows/release.yml@refs/heads/main"
+			w.JobWorkflow = w.WorkflowRef
+		}), problem.NoGrantMatches},
 	})
 }
 
@@ -279,5 +284,22 @@ grants:
 	}
 	if strings.Contains(d.Refusal.Hint, "self-hosted") {
 		t.Errorf("the hint speaks of another entry: %q", d.Refusal.Hint)
+	}
+}
+
+func TestMismatchesAreBounded(t *testing.T) {
+	entries := strings.Repeat("{ repository: acme/ops, repository_id: 3001, ref: refs/heads/x, environment: e, runner: self-hosted, event: [release] }, ", 8)
+	s := releasing.with(allowing(`ref: "**"`), func(s *scene) {
+		s.organization = strings.Replace(s.organization, `{ref: "**"}`, strings.ReplaceAll(entries, "  ", " "), 1)
+	})
+	d := s.decide(t)
+	if got := len(d.Refusal.Mismatches); got != 30 {
+		t.Errorf("got %d mismatches; want those of five entries, six each", got)
+	}
+	if len(d.Trace) != 8 {
+		t.Errorf("the trace has %d of 8 entries", len(d.Trace))
+	}
+	if strings.Contains(d.Refusal.Hint, "self-hosted") {
+		t.Errorf("got the hint %q; want the first three", d.Refusal.Hint)
 	}
 }

@@ -74,6 +74,17 @@ func TestWhoseWorkloadsMayAsk(t *testing.T) {
 	})
 }
 
+func TestOwnerWithoutIDAdmitsNobody(t *testing.T) {
+	operator := load(t, policy.Operator, releasing.operator)
+	operator.Owner.ID = 0
+	s := policy.NewSet(scope.Scope{Owner: "acme", Repositories: releasing.target}, operator, nil, load(t, policy.RepositoryOf, releasing.repository))
+	w := releasing.workload
+	w.RepositoryOwnerID = 0
+	if d := s.Decide(w, releasing.request); code(d) != problem.Denied {
+		t.Errorf("got %q", code(d))
+	}
+}
+
 func TestOwnerWithoutIssuerAdmitsNobody(t *testing.T) {
 	operator := load(t, policy.Operator, releasing.operator)
 	operator.Owner.Issuer = ""

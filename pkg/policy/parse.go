@@ -35,7 +35,7 @@ func Parse(origin Origin, source Source, content []byte) (*File, error) {
 	return p.file, nil
 }
 
-// A parser knows which keys belong into a file of its origin.
+// A parser knows which keys belong in a file of its origin.
 type parser struct {
 	*reader
 	origin Origin
@@ -130,9 +130,8 @@ func (p *parser) ceiling(n *yaml.Node, at string) {
 }
 
 func (p *parser) callers(n *yaml.Node, at string) []Caller {
-	const most = 100
 	var callers []Caller
-	p.list(n, at, most, func(item *yaml.Node, at string) {
+	p.list(n, at, maxItems, func(item *yaml.Node, at string) {
 		var c Caller
 		p.mapping(item, at, keys{required: []string{"login", "id"}, read: fields{
 			"login": func(n *yaml.Node, at string) { c.Login = p.formed(n, at, login) },

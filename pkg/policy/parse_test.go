@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,6 +28,15 @@ func grant(lines string) string {
 // entry is a file with one grant that reads, under the given conditions in line 5.
 func entry(conditions string) string {
 	return strings.Replace(grant(""), `ref: "**"`, conditions, 1)
+}
+
+// numbered are grants of four lines each.
+func numbered(count int) []string {
+	grants := make([]string, count)
+	for i := range grants {
+		grants[i] = fmt.Sprintf("  n%d:\n    description: A test\n    allow: [{ ref: \"**\" }]\n    permissions: { contents: read }\n", i)
+	}
+	return grants
 }
 
 // writing makes a file's grant write.
@@ -177,6 +187,9 @@ func TestGrantsThatDoNotLoad(t *testing.T) {
 			`7:43: grants.job.repositories[4]: got yes, which is not a string to every reader of YAML; quote it: "yes"`)},
 		{"an empty list of repositories", organization, grant("    repositories: []\n"), told("7:19: grants.job.repositories: the list is empty; name at least one")},
 		{"a list of too many", organization, grant("    repositories: [" + strings.Repeat("a, ", 101) + "]\n"), told("7:19: grants.job.repositories: the list has 101 items; at most 100 are accepted")},
+		{"a description of a page", repository, strings.Replace(grant(""), "A test", strings.Repeat("x", 1025), 1), told("4:18: grants.job.description: has 1025 bytes; at most 1024 are accepted")},
+		{"one entry too many", repository, strings.Replace(grant(""), `{ ref: "**" }`, strings.Repeat(`{ ref: "**" }, `, 65), 1), told("5:12: grants.job.allow: the list has 65 items; at most 64 are accepted")},
+		{"one grant too many", repository, grant(strings.Join(numbered(500), "")), told("2003:3: grants.n499: is one too many; a file has at most 500 grants")},
 		{"a job without leases", repository, grant("    leases_per_job: 0\n"), told("7:21: grants.job.leases_per_job: got 0; accepted are 1 to 100")},
 		{"a job of too many leases", repository, grant("    leases_per_job: 101\n"), told("7:21: grants.job.leases_per_job: got 101; accepted are 1 to 100")},
 		{"a duration that is no mapping", repository, grant("    duration: 15m\n"), told(`7:15: grants.job.duration: got "15m"; a mapping of keys to values is meant`)},
