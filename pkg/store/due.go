@@ -30,7 +30,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, claim time.Duration, lim
 }
 
 const (
-	claimsQuery  = `UPDATE leases SET claimed_until = 0 WHERE next_at IS NOT NULL AND claimed_until <> 0`
+	claimsQuery = `UPDATE leases SET claimed_until = 0 WHERE next_at IS NOT NULL AND claimed_until <> 0`
 	// An ending that was never tried waits for the process that began it.
 	orphansQuery = `UPDATE leases SET next_at = ? WHERE next_at > ? AND state = 'ending' AND attempts = 0`
 	pendingQuery = `SELECT ` + leaseColumns + ` FROM leases WHERE next_at IS NOT NULL AND state = 'pending' LIMIT ?`

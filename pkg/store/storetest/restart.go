@@ -15,6 +15,7 @@ var restartTests = map[string]func(*book){
 	"pending leases become indeterminate":       recovered,
 	"more pending leases than fit a batch":      manyRecovered,
 	"claims of the process before are void":     claimsVoid,
+	"an ending that was never tried is due":     endingsDue,
 	"after Close nothing is taken":              closed,
 	"the log goes on from where it was":         logGoesOn,
 	"a checkpoint kept elsewhere stays a match": keptCheckpoint,
@@ -72,6 +73,9 @@ func recovered(b *book) {
 	l.NextAt, l.TokenExpiresAt = l.IntentAt.Add(time.Hour+time.Minute), l.IntentAt.Add(time.Hour+time.Minute)
 	b.holds(l)
 	for _, other := range others {
+		if other.State == lease.Ending {
+			other.NextAt = now
+		}
 		b.holds(other)
 	}
 	var last audit.Record
@@ -115,6 +119,15 @@ func claimsVoid(b *book) {
 	b.wantsDue(start, 10)
 	b.recovers(start, 0)
 	b.wantsDue(start, 10, l.ID)
+}
+
+func endingsDue(b *book) {
+	begun, tried := b.reach(b.pending(), lease.Ending), b.reach(b.pending(), lease.Ending)
+	tried.Attempts = 1
+	b.must(b.Postpone(b.Context(), tried))
+	b.reopen()
+	b.recovers(start.Add(time.Second), 0)
+	b.wantsDue(start.Add(time.Second), 10, begun.ID)
 }
 
 func closed(b *book) {
