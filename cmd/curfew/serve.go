@@ -182,6 +182,7 @@ func (s *exchanger) serve(ctx context.Context) error {
 	err := web.Shutdown(last)
 	s.hall.Wait()
 	s.book.Close(last)
+	s.github.Close(last)
 	s.log.Info("stopped")
 	return err
 }
