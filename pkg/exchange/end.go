@@ -46,17 +46,18 @@ func (h *Hall) EndJob(ctx context.Context, token secret.Text, correlation string
 	if err != nil {
 		return 0, err
 	}
-	ended := 0
+	ended, failed := 0, error(nil)
 	for _, l := range leases {
 		if l.State != lease.Active {
 			continue
 		}
 		if err := h.end(context.WithoutCancel(ctx), l, lease.CauseJobEnded, correlation); err != nil {
-			return ended, err
+			failed = errors.Join(failed, err) // the other tokens must die all the same
+			continue
 		}
 		ended++
 	}
-	return ended, nil
+	return ended, failed
 }
 
 // Withdraw ends a lease whose token could not be delivered.
@@ -93,7 +94,7 @@ func (h *Hall) settle(ctx context.Context, l lease.Lease) {
 	token, err := h.sealer.Open(l.ID, l.Sealed)
 	if err != nil {
 		h.log.Error("a sealed token does not open; it lives until GitHub ends it", "lease_id", l.ID, "error", err)
-		h.postpone(ctx, l, l.TokenExpiresAt.Sub(now))
+		h.postpone(ctx, l, l.DeadBy().Sub(now))
 		return
 	}
 	p, err := h.kill(ctx, &l, token)
@@ -152,9 +153,13 @@ func (h *Hall) finish(ctx context.Context, l lease.Lease, p proof) {
 	h.log.Info("lease ended", "lease_id", l.ID, "state", l.State, "cause", l.Cause, "revoke_status", p.revoke, "probe_status", p.probe)
 }
 
+// postpone makes the lease due again after a while, and at the latest when GitHub itself has ended the token.
 func (h *Hall) postpone(ctx context.Context, l lease.Lease, wait time.Duration) {
 	l.Attempts++
 	l.NextAt = h.now().Add(wait)
+	if last := l.DeadBy(); l.NextAt.After(last) {
+		l.NextAt = last
+	}
 	if err := h.ledger.Postpone(ctx, l); err != nil && !errors.Is(err, lease.ErrMoved) {
 		h.log.Error("a lease could not be postponed; its claim will run out", "lease_id", l.ID, "error", err)
 	}

@@ -68,11 +68,14 @@ func (l Lease) Over(s State, now time.Time) Lease {
 }
 
 // TokenExpired tells whether GitHub itself has ended the token by now, clock skew allowed for.
-func (l Lease) TokenExpired(now time.Time) bool {
+func (l Lease) TokenExpired(now time.Time) bool { return !now.Before(l.DeadBy()) }
+
+// DeadBy is when GitHub itself has ended the token, clock skew allowed for.
+func (l Lease) DeadBy() time.Time {
 	if l.IssuedAt.IsZero() {
-		return !now.Before(l.TokenExpiresAt)
+		return l.TokenExpiresAt
 	}
-	return !now.Before(l.TokenExpiresAt.Add(afterlife))
+	return l.TokenExpiresAt.Add(afterlife)
 }
 
 const (
