@@ -148,7 +148,7 @@ func (h *Hall) Exchange(ctx context.Context, r Request) (*Issued, error) {
 		return nil, h.abandon(detached, c, l, token, lease.CauseUnrecorded, err)
 	}
 	failpoint("issued")
-	if err := h.stillWanted(ctx, issued.Lease); err != nil {
+	if err := h.stillWanted(ctx, c, issued.Lease); err != nil {
 		return nil, err
 	}
 	return issued, nil

@@ -48,8 +48,8 @@ func sameNames(want, got []scope.Repository) bool {
 // issue seals the token into the lease and makes the issued record durable.
 // Only after that may the token leave.
 func (h *Hall) issue(ctx context.Context, c *hearing, l lease.Lease, token secret.Text) (*Issued, error) {
-	if at, ended := h.over.since(l.Job); ended && !l.IntentAt.After(at) {
-		return nil, problem.New(problem.JobOver, "the job ended its leases while this one was being opened")
+	if over := h.jobOver(l); over != nil {
+		return nil, over
 	}
 	handle := newHandle()
 	l.State = lease.Active
@@ -97,11 +97,24 @@ func (h *Hall) abandon(ctx context.Context, c *hearing, l lease.Lease, token sec
 	return c.visible(p)
 }
 
-// stillWanted ends a fresh lease if nobody waits for it any more.
-func (h *Hall) stillWanted(ctx context.Context, l lease.Lease) error {
-	if ctx.Err() == nil {
+// stillWanted ends a fresh lease if its job said meanwhile that it is over, or
+// if nobody waits for it any more. The job is asked about again because its end
+// does not see a lease that is only being issued.
+func (h *Hall) stillWanted(ctx context.Context, c *hearing, l lease.Lease) error {
+	why, cause := h.jobOver(l), lease.CauseJobEnded
+	if why == nil && ctx.Err() != nil {
+		why, cause = problem.New(problem.Internal, "the client went away").WithCause(context.Cause(ctx)), lease.CauseClientGone
+	}
+	if why == nil {
 		return nil
 	}
-	err := h.end(context.WithoutCancel(ctx), l, lease.CauseClientGone, "")
-	return errors.Join(problem.New(problem.Internal, "the client went away").WithCause(context.Cause(ctx)), err)
+	return errors.Join(c.visible(why), h.end(context.WithoutCancel(ctx), l, cause, c.Correlation))
+}
+
+// jobOver refuses a lease whose job has ended its leases since the intent; nil if it has not.
+func (h *Hall) jobOver(l lease.Lease) *problem.Problem {
+	if at, ended := h.over.since(l.Job); !ended || l.IntentAt.After(at) {
+		return nil
+	}
+	return problem.New(problem.JobOver, "the job ended its leases while this one was being opened")
 }
