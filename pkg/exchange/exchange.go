@@ -57,8 +57,9 @@ type Hall struct {
 	now      func() time.Time
 	log      *slog.Logger
 
-	over     endedJobs
-	detached sync.WaitGroup
+	over       endedJobs
+	unrecorded graveyard
+	detached   sync.WaitGroup
 }
 
 // Parts are what a [Hall] is made of; all are required.

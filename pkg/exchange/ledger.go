@@ -32,6 +32,9 @@ type Ledger interface {
 	// Due claims for the given time up to limit leases that are due at now, are
 	// not terminal and that nobody else has claimed; earliest first.
 	Due(ctx context.Context, now time.Time, claim time.Duration, limit int) ([]lease.Lease, error)
+	// Overdue lists up to limit active and ending leases that are due at now,
+	// claimed or not, earliest first. It only reads.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]lease.Lease, error)
 	// Record appends an event that concerns no lease.
 	Record(ctx context.Context, r audit.Record) error
 

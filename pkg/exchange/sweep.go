@@ -36,13 +36,18 @@ func (h *Hall) Run(ctx context.Context) {
 
 // Sweep brings every lease that is due now one step further, and returns how
 // many there were. Active leases past their curfew are ended, endings tried
-// again, and intents whose answer never came become indeterminate.
+// again, and intents whose answer never came become indeterminate. While the
+// ledger can't be written, it kills the tokens that are due and returns why.
 func (h *Hall) Sweep(ctx context.Context) (int, error) {
 	swept := 0
 	for {
 		due, err := h.ledger.Due(ctx, h.now(), claimFor, sweepAtOnce)
-		if err != nil || len(due) == 0 {
-			return swept, err
+		if err != nil {
+			return swept, errors.Join(err, h.killOverdue(ctx))
+		}
+		h.unrecorded.clear()
+		if len(due) == 0 {
+			return swept, nil
 		}
 		var side sync.WaitGroup
 		for _, l := range due {

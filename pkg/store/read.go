@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"strings"
+	"time"
 
 	"github.com/curfew-dev/curfew/pkg/identity"
 	"github.com/curfew-dev/curfew/pkg/lease"
@@ -39,6 +40,15 @@ const byJobQuery = `SELECT ` + leaseColumns + ` FROM leases
 // ByJob lists the leases of one job that are not terminal.
 func (s *Store) ByJob(ctx context.Context, j identity.Job) ([]lease.Lease, error) {
 	return s.leases(ctx, byJobQuery, j.RunID, j.CheckRunID, j.RepositoryID, j.RunAttempt, j.Issuer)
+}
+
+const overdueQuery = `SELECT ` + leaseColumns + ` FROM leases
+	WHERE next_at <= ? AND state IN ('active', 'ending') ORDER BY next_at LIMIT ?`
+
+// Overdue lists up to limit active and ending leases that are due at now, claimed
+// or not, earliest first. It only reads: it is for when [Store.Due] can't write.
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]lease.Lease, error) {
+	return s.leases(ctx, overdueQuery, nanos(now), limit)
 }
 
 // A Filter picks leases for [Store.List]. What is empty does not count.

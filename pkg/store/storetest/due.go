@@ -14,6 +14,7 @@ var dueTests = map[string]func(*book){
 	"a claim keeps others off until it runs out":  claimRunsOut,
 	"postponing gives up the claim":               postponeFrees,
 	"a move keeps the claim":                      moveKeepsClaim,
+	"overdue tokens are listed without a claim":   overdueListed,
 }
 
 const claim = 30 * time.Second
@@ -101,6 +102,37 @@ func moveKeepsClaim(b *book) {
 	b.must(b.move(lease.Pending, l))
 	b.wantsDue(start, 10)
 	b.wantsDue(start.Add(claim), 10, l.ID)
+}
+
+func overdueListed(b *book) {
+	ending := b.reach(b.pending(), lease.Ending)
+	active := b.reach(b.pending(), lease.Active)
+	for _, state := range []lease.State{lease.Pending, lease.Indeterminate, lease.Revoked} {
+		b.reach(b.pending(), state)
+	}
+	ending.NextAt = start.Add(time.Second)
+	b.must(b.Postpone(b.Context(), ending))
+	b.wantsDue(ending.NextAt, 1, ending.ID)
+	for _, row := range []struct {
+		at    time.Time
+		limit int
+		want  []string
+	}{
+		{ending.NextAt.Add(-1), 10, nil},
+		{ending.NextAt, 10, []string{ending.ID}},
+		{active.NextAt, 10, []string{ending.ID, active.ID}},
+		{active.NextAt, 1, []string{ending.ID}},
+	} {
+		leases, err := b.Overdue(b.Context(), row.at, row.limit)
+		b.must(err)
+		var got []string
+		for _, l := range leases {
+			got = append(got, l.ID)
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			b.Errorf("overdue at %s (-want +got):\n%s", row.at, diff)
+		}
+	}
 }
 
 func sorted(ids []string) []string {

@@ -26,6 +26,7 @@ type Ledger interface {
 	Move(ctx context.Context, from lease.State, l lease.Lease, r audit.Record) error
 	Postpone(ctx context.Context, l lease.Lease) error
 	Due(ctx context.Context, now time.Time, claim time.Duration, limit int) ([]lease.Lease, error)
+	Overdue(ctx context.Context, now time.Time, limit int) ([]lease.Lease, error)
 	Record(ctx context.Context, r audit.Record) error
 	Lease(ctx context.Context, id string) (lease.Lease, error)
 	ByDigest(ctx context.Context, digest [sha256.Size]byte) (lease.Lease, error)
