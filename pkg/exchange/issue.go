@@ -25,10 +25,15 @@ func compare(want scope.Scope, got scope.Granted, now time.Time) error {
 	allowed := want
 	allowed.Permissions = maps.Clone(want.Permissions)
 	allowed.Permissions["metadata"] = max(allowed.Permissions["metadata"], scope.Read)
-	if got.Within(allowed) && sameNames(want.Repositories, got.Repositories) && !got.ExpiresAt.After(now.Add(longestToken)) {
+	if got.Within(allowed) && sameNames(want.Repositories, got.Repositories) && plausibleEnd(got.ExpiresAt, now) {
 		return nil
 	}
 	return problem.New(problem.AnswerTooWide, "GitHub's token could do more than was decided; it was revoked at once")
+}
+
+// plausibleEnd tells whether a token minted now can end then: not yet, and within GitHub's hour.
+func plausibleEnd(end, now time.Time) bool {
+	return end.After(now) && !end.After(now.Add(longestToken))
 }
 
 // sameNames tells whether each repository of got is called as in want, case aside.
@@ -64,10 +69,11 @@ func (h *Hall) issue(ctx context.Context, c *hearing, l lease.Lease, token secre
 	return &Issued{Decision: c.decision, Lease: l, Token: token, Handle: handle}, nil
 }
 
-// unminted settles a lease for which no token came back.
+// unminted settles a lease for which no token came back. Only a refusal proves
+// that there is none; after any other failure there may be one.
 func (h *Hall) unminted(ctx context.Context, c *hearing, l lease.Lease, cause error) error {
 	p := problem.From(cause)
-	if p.Code == problem.MintIndeterminate {
+	if problem.Is(cause, problem.MintIndeterminate) || !errors.As(cause, new(*problem.Problem)) {
 		l = l.Lost()
 	} else {
 		l = l.Refuse(h.now())
@@ -85,6 +91,9 @@ func (h *Hall) abandon(ctx context.Context, c *hearing, l lease.Lease, token sec
 	p := problem.From(why)
 	if p.Code == problem.JobOver {
 		cause = lease.CauseJobEnded
+	}
+	if !plausibleEnd(l.TokenExpiresAt, l.IssuedAt) {
+		l.TokenExpiresAt = l.IssuedAt.Add(longestToken) // or the token would count as expired, and live
 	}
 	l.Sealed = h.sealer.Seal(l.ID, token)
 	l.TokenDigest = token.Digest()
