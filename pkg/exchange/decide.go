@@ -71,7 +71,7 @@ func (h *Hall) deny(ctx context.Context, c *hearing, err error) error {
 	p := problem.From(err)
 	if !c.stranger && !p.Code.Retryable() {
 		if lost := h.ledger.Deny(context.WithoutCancel(ctx), c.ticket, c.deniedRecord(p, h.now())); lost != nil {
-			return lost
+			return c.visible(problem.From(lost))
 		}
 	}
 	h.log.Info("exchange denied", "correlation_id", c.Correlation, "code", p.Code, "stranger", c.stranger,
@@ -82,17 +82,22 @@ func (h *Hall) deny(ctx context.Context, c *hearing, err error) error {
 // dryRun records that a decision was asked for, which uses up the OIDC token too.
 func (h *Hall) dryRun(ctx context.Context, c *hearing) (*Issued, error) {
 	if err := h.ledger.Deny(ctx, c.ticket, c.dryRunRecord(h.now())); err != nil {
-		return nil, err
+		return nil, c.visible(problem.From(err))
 	}
 	return &Issued{Decision: c.decision}, nil
 }
 
 // visible is what the workload may see of a refusal. Workloads of another owner
 // see one and the same word, whatever they asked, so that nothing can be
-// learnt about repositories and policies of others.
+// learnt about repositories and policies of others. What has to do with their
+// own token or with this server alone they see without its hint.
 func (c *hearing) visible(p *problem.Problem) *problem.Problem {
-	if c.ownsTarget() || p.Code == problem.StoreUnavailable || p.Code == problem.Replayed {
+	if c.ownsTarget() {
 		return p
+	}
+	switch p.Code {
+	case problem.Replayed, problem.Pending, problem.StoreUnavailable:
+		return problem.New(p.Code, "%s", p.Detail).WithRetryAfter(p.RetryAfter).WithCause(p)
 	}
 	return problem.New(problem.Denied, "this workload may not have what it asked for").WithCause(p)
 }
@@ -114,19 +119,30 @@ func (h *Hall) intend(ctx context.Context, c *hearing) (lease.Lease, error) {
 
 	err := h.ledger.Intend(ctx, c.ticket, l, c.decision.LeasesPerJob, c.intentRecord(l))
 	var repeated *lease.Repeated
-	if !errors.As(err, &repeated) {
-		return l, err
-	}
-	switch earlier := repeated.Lease; {
-	case earlier.RequestDigest != c.Digest:
-		return l, h.deny(ctx, c, problem.New(problem.IdempotencyMismatch, "the Idempotency-Key was used for another request").
-			WithHint("use a new key for each request; repeat one only with the same body"))
-	case earlier.State == lease.Pending:
-		return l, problem.New(problem.Pending, "the same request is still being carried out").WithRetryAfter(time.Second)
-	default:
-		if err := h.end(ctx, earlier, lease.CauseSuperseded, c.Correlation); err != nil {
-			return l, err
+	if errors.As(err, &repeated) && repeated.Lease.RequestDigest == c.Digest && repeated.Lease.State == lease.Active {
+		if err := h.end(ctx, repeated.Lease, lease.CauseSuperseded, c.Correlation); err != nil {
+			return l, c.visible(problem.From(err))
 		}
+		err = h.ledger.Intend(ctx, c.ticket, l, c.decision.LeasesPerJob, c.intentRecord(l))
 	}
-	return l, h.ledger.Intend(ctx, c.ticket, l, c.decision.LeasesPerJob, c.intentRecord(l))
+	return l, h.unintended(ctx, c, err)
+}
+
+// unintended turns what stood in an intent's way into a refusal; nil stays nil.
+func (h *Hall) unintended(ctx context.Context, c *hearing, err error) error {
+	var repeated *lease.Repeated
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &repeated):
+	case repeated.Lease.RequestDigest != c.Digest:
+		err = problem.New(problem.IdempotencyMismatch, "the Idempotency-Key was used for another request").
+			WithHint("use a new key for each request; repeat one only with the same body")
+	default:
+		err = problem.New(problem.Pending, "the same request is still being carried out").WithRetryAfter(time.Second)
+	}
+	if problem.Is(err, problem.JobQuota, problem.IdempotencyMismatch) {
+		return h.deny(ctx, c, err)
+	}
+	return c.visible(problem.From(err))
 }
