@@ -27,12 +27,16 @@ func Intend(id string, j identity.Job, grant string, s scope.Scope, curfew time.
 }
 
 // Minted notes what GitHub granted. The curfew counts from now, and never goes
-// beyond the life of the token itself. The state stays pending until the issue is durable.
+// beyond the life of the token itself. If GitHub names no end, or one that is
+// past, the token is taken to live as long as the intent allowed for. The state
+// stays pending until the issue is durable.
 func (l Lease) Minted(g scope.Granted, curfew time.Duration, now time.Time) Lease {
-	l.Scope, l.IssuedAt, l.TokenExpiresAt = g.Scope, now, g.ExpiresAt
-	l.ExpiresAt = now.Add(curfew)
-	if g.ExpiresAt.Before(l.ExpiresAt) {
-		l.ExpiresAt = g.ExpiresAt
+	l.Scope, l.IssuedAt, l.ExpiresAt = g.Scope, now, now.Add(curfew)
+	if g.ExpiresAt.After(now) {
+		l.TokenExpiresAt = g.ExpiresAt
+	}
+	if l.TokenExpiresAt.Before(l.ExpiresAt) {
+		l.ExpiresAt = l.TokenExpiresAt
 	}
 	return l
 }

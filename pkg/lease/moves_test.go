@@ -51,6 +51,20 @@ func TestTheCurfewCountsFromTheMint(t *testing.T) {
 	}
 }
 
+func TestATokenWithoutAnEndIsNotTakenForDead(t *testing.T) {
+	issued := now.Add(time.Second)
+	for name, row := range map[string]struct{ told, want time.Time }{
+		"GitHub names no end":    {time.Time{}, now.Add(time.Hour + time.Minute)},
+		"GitHub names one past":  {issued, now.Add(time.Hour + time.Minute)},
+		"GitHub names one ahead": {issued.Add(1), issued.Add(1)},
+	} {
+		l := intent().Minted(scope.Granted{Scope: decided, ExpiresAt: row.told}, time.Minute, issued)
+		if !l.TokenExpiresAt.Equal(row.want) || l.TokenExpired(issued) {
+			t.Errorf("%s: the token is taken to live until %s, want %s", name, l.TokenExpiresAt, row.want)
+		}
+	}
+}
+
 func TestALostAnswerIsOverWithGitHubsHour(t *testing.T) {
 	l := minted(time.Minute, time.Hour).Lost()
 	end := now.Add(time.Hour + time.Minute)
