@@ -251,6 +251,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		keyQuery:      "leases_idempotency",
 		sweepQuery:    "tickets_expires",
 		claimsQuery:   "leases_due",
+		orphansQuery:  "leases_due",
 		pendingQuery:  "leases_due",
 	} {
 		rows, err := f.readers.Query(`EXPLAIN QUERY PLAN `+query, make([]any, strings.Count(query, "?"))...)

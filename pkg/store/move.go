@@ -10,9 +10,10 @@ import (
 
 // Move records that a lease has left the state from; l is the lease as it is
 // now, in a state that from can move to. [lease.ErrMoved] if it is no longer in
-// from. The sealed token of a lease that has become terminal is wiped, and its
-// NextAt forgotten. Token and handle digests are taken when a lease leaves pending and
-// kept from then on.
+// from. The sealed token of a lease that has become terminal is wiped (the
+// ciphertext leaves the write-ahead log when that is next overwritten or the store
+// closes), and its NextAt forgotten. Token and handle digests are taken when a
+// lease leaves pending and kept from then on.
 func (s *Store) Move(ctx context.Context, from lease.State, l lease.Lease, r audit.Record) error {
 	m, err := newMove(from, l, r)
 	if err != nil {

@@ -63,6 +63,9 @@ func recovered(b *book) {
 			others = append(others, b.reach(b.pending(), state))
 		}
 	}
+	tried := b.reach(b.pending(), lease.Ending)
+	tried.Attempts = 1
+	b.must(b.Postpone(b.Context(), tried))
 	l := b.reach(b.pending(), lease.Pending)
 	b.reopen()
 	now := start.Add(time.Minute)
@@ -78,6 +81,7 @@ func recovered(b *book) {
 		}
 		b.holds(other)
 	}
+	b.holds(tried)
 	var last audit.Record
 	for line, err := range b.Records(b.Context(), 0) {
 		b.must(err)
