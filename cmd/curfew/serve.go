@@ -56,6 +56,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) error {
 // An exchanger is a whole server, wired.
 type exchanger struct {
 	log      *slog.Logger
+	now      func() time.Time
 	listener net.Listener
 	tls      [2]string
 	github   *githubapp.Client
@@ -70,7 +71,7 @@ type exchanger struct {
 
 // open wires a server and opens its listener; it does not answer yet.
 func open(ctx context.Context, r resolved, log *slog.Logger) (_ *exchanger, err error) {
-	s := &exchanger{log: log, tls: [2]string{r.TLSCertificate, r.TLSKey}}
+	s := &exchanger{log: log, now: r.now, tls: [2]string{r.TLSCertificate, r.TLSKey}}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -94,11 +95,11 @@ func open(ctx context.Context, r resolved, log *slog.Logger) (_ *exchanger, err 
 	}
 	s.hall = exchange.New(exchange.Parts{
 		Verifier: s.verifier, Rules: s.book, Ledger: s.ledger, Minter: s.github,
-		Sealer: sealer, Now: time.Now, Log: log,
+		Sealer: sealer, Now: s.now, Log: log,
 	})
 	s.face = server.New(server.Options{
 		Origin: s.origin, Web: r.web, Hall: s.hall, Leases: s.ledger, App: s.app, Ready: s.ready,
-		OperatorTokens: r.operators, TrustedProxies: r.proxies, Now: time.Now, Log: log,
+		OperatorTokens: r.operators, TrustedProxies: r.proxies, Now: s.now, Log: log,
 	})
 	return s, nil
 }
@@ -106,20 +107,20 @@ func open(ctx context.Context, r resolved, log *slog.Logger) (_ *exchanger, err 
 // openOutside makes what looks at the outer world: issuers, GitHub, policy files.
 func (s *exchanger) openOutside(r resolved) (err error) {
 	s.verifier, err = identity.NewVerifier(identity.Options{
-		Issuers: r.Issuer, Audience: s.origin, HTTP: issuerClient(r), Now: time.Now, Log: s.log,
+		Issuers: r.Issuer, Audience: s.origin, HTTP: issuerClient(r), Now: s.now, Log: s.log,
 	})
 	if err != nil {
 		return wrongUse{fmt.Errorf("--issuer: %w", err)}
 	}
 	s.github, err = githubapp.New(githubapp.Options{
-		API: r.GitHub, AppID: r.AppID, Key: r.appKey, Roots: r.roots, Now: time.Now, Log: s.log,
+		API: r.GitHub, AppID: r.AppID, Key: r.appKey, Roots: r.roots, Now: s.now, Log: s.log,
 		UserAgent: "curfew/" + versionText(),
 	})
 	if err != nil {
 		return wrongUse{fmt.Errorf("--github, --app-id: %w", err)}
 	}
 	s.book, err = rulebook.Open(rulebook.Options{
-		Dir: r.Policy, DefaultIssuer: r.Issuer[0], GitHub: s.github, Now: time.Now, Log: s.log, OnChange: s.policyChanged,
+		Dir: r.Policy, DefaultIssuer: r.Issuer[0], GitHub: s.github, Now: s.now, Log: s.log, OnChange: s.policyChanged,
 	})
 	if err != nil {
 		return wrongUse{fmt.Errorf("--policy: %w", err)}
@@ -137,10 +138,10 @@ func (s *exchanger) openLedger(ctx context.Context, r resolved) error {
 	if err != nil {
 		return wrongUse{err}
 	}
-	if s.ledger, err = store.Open(ctx, store.Options{URL: r.Database, Log: s.log, Signer: signer, Now: time.Now}); err != nil {
+	if s.ledger, err = store.Open(ctx, store.Options{URL: r.Database, Log: s.log, Signer: signer, Now: s.now}); err != nil {
 		return fmt.Errorf("--database: %w", err)
 	}
-	lost, err := s.ledger.Recover(ctx, time.Now())
+	lost, err := s.ledger.Recover(ctx, s.now())
 	if lost > 0 {
 		s.log.Warn("intents from before the start have no known answer; they are indeterminate until GitHub's hour is over", "leases", lost)
 	}
@@ -231,7 +232,7 @@ func (s *exchanger) ready(ctx context.Context) error { return s.ledger.Ping(ctx)
 func (s *exchanger) policyChanged(p policy.Source) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := s.ledger.Record(ctx, exchange.PolicyChanged(p, time.Now())); err != nil {
+	if err := s.ledger.Record(ctx, exchange.PolicyChanged(p, s.now())); err != nil {
 		s.log.Error("a changed policy could not be recorded", "path", p.Path, "error", err)
 	}
 }

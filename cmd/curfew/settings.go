@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/curfew-dev/curfew/pkg/api"
 	"github.com/curfew-dev/curfew/pkg/githubapp"
@@ -48,6 +49,7 @@ type resolved struct {
 	operators [][32]byte
 	proxies   []netip.Prefix
 	sqlite    string
+	now       func() time.Time
 }
 
 // appKeyVariable holds the App's key itself, for containers without files.
@@ -55,7 +57,7 @@ const appKeyVariable = "CURFEW_APP_KEY_PEM"
 
 // resolve checks every setting and names all that are missing or wrong at once.
 func (s settings) resolve(getenv func(string) string) (resolved, error) {
-	r := resolved{settings: s}
+	r := resolved{settings: s, now: time.Now}
 	var wrong faults
 	wrong.note("--url", r.resolveURL())
 	wrong.note("--app-id", required(s.AppID, "the App's client id or app id, from the App's settings page"))

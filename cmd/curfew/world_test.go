@@ -26,6 +26,7 @@ type world struct {
 	github *simulator.Server
 	appKey []byte
 	log    *safeBuffer
+	now    func() time.Time
 
 	server *exchanger
 	stop   func()
@@ -54,9 +55,15 @@ func (s *safeBuffer) String() string {
 // policies, the App, and a running server.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), log: &safeBuffer{}}
+	return newWorldAt(t, time.Now)
+}
+
+// newWorldAt gives GitHub and the server a clock of their own.
+func newWorldAt(t testing.TB, now func() time.Time) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), log: &safeBuffer{}, now: now}
 	var err error
-	if w.github, err = simulator.Start(simulator.Options{}); err != nil {
+	if w.github, err = simulator.Start(simulator.Options{Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.github.Close)
@@ -128,6 +135,7 @@ func (w *world) start() {
 	if w.server != nil { // the audience must stay the same over a restart
 		r.url, r.Listen = w.server.origin, w.server.listener.Addr().String()
 	}
+	r.now = w.now
 	log, err := newLog(w.log, r.Log)
 	w.must(err)
 	w.server, err = open(w.t.Context(), r, log)
