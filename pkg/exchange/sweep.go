@@ -13,18 +13,31 @@ const (
 	sweepEvery = time.Second
 	// claimFor is how long a sweep has a due lease for itself; longer than settling one takes.
 	claimFor = time.Minute
-	// sweepAtOnce is how many leases are settled side by side.
+	// sweepAtOnce is how many leases one sweep settles side by side.
 	sweepAtOnce = 16
+	// sweepsAtOnce is how many sweeps may be under way, because one waits for
+	// GitHub's slowest answer and curfews do not.
+	sweepsAtOnce = 8
 )
 
 // Run sweeps at once, for curfews that passed while no server ran, and then
-// every second until ctx ends. It returns when the sweep under way is done.
+// every second until ctx ends. It returns when the sweeps under way are done.
 func (h *Hall) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var underWay sync.WaitGroup
+	defer underWay.Wait()
+	places := make(chan struct{}, sweepsAtOnce)
 	for {
-		if _, err := h.Sweep(ctx); err != nil && ctx.Err() == nil {
-			h.log.Error("sweep failed; it goes on", "error", err)
+		select {
+		case places <- struct{}{}:
+			underWay.Go(func() {
+				defer func() { <-places }()
+				if _, err := h.Sweep(ctx); err != nil && ctx.Err() == nil {
+					h.log.Error("sweep failed; it goes on", "error", err)
+				}
+			})
+		default:
 		}
 		select {
 		case <-ctx.Done():
