@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"maps"
-	"net/http"
 	"sync"
 
 	"github.com/curfew-dev/curfew/pkg/lease"
@@ -72,7 +71,7 @@ func (h *Hall) killUnrecorded(ctx context.Context, l lease.Lease) {
 	token, err := h.sealer.Open(l.ID, l.Sealed)
 	if err == nil {
 		var p proof
-		if p, err = h.kill(ctx, &l, token); p.probe == http.StatusUnauthorized {
+		if p, err = h.kill(ctx, &l, token); p.probe == statusDead {
 			h.unrecorded.bury(l.ID)
 		}
 	}
