@@ -90,7 +90,10 @@ func TestAnyOrderOfEndsIsTheSameEnd(t *testing.T) {
 // faults answers by the list, and honestly once it is used up. 401 to a deletion
 // is GitHub not knowing a fresh token yet, 200 to a probe is GitHub being late.
 func faults(list []string) func(string) (int, error) {
+	var mu sync.Mutex // a sweep asks for several tokens side by side
 	return func(string) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if len(list) == 0 {
 			return 0, nil
 		}
