@@ -50,6 +50,25 @@ func BenchmarkLedger(b *testing.B) {
 	}
 }
 
+// BenchmarkVerify does what `curfew audit verify` does, on the log of so many -stored leases.
+func BenchmarkVerify(b *testing.B) {
+	signer, verifier := newKey(b)
+	path := filepath.Join(b.TempDir(), "curfew.db")
+	must(b, open(b, path, signer).Close())
+	fill(b, path, signer)
+	for b.Loop() {
+		log, err := store.OpenReadOnly(b.Context(), "sqlite:"+path)
+		must(b, err)
+		report, err := audit.Verify(log.Records(b.Context(), 0), log.Checkpoint(), verifier)
+		must(b, err)
+		if report.Problem != "" {
+			b.Fatal(report.Problem)
+		}
+		must(b, log.Close())
+		b.ReportMetric(float64(report.Records), "records")
+	}
+}
+
 var stored = flag.Int("stored", 0, "leases in the ledger before BenchmarkLedger begins, with three audit records each")
 
 // fill stores leases that are over and their records, as a server of some months has them.
