@@ -11,11 +11,6 @@ import (
 // revoke ends the lease of an access token or of a revocation handle (RFC
 // 7009). What is unknown or dead already is fine.
 func (s *Server) revoke(c *call) (any, error) {
-	leave, err := s.ending.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	form, err := c.form([]string{"token", "token_type_hint"})
 	if err != nil {
 		return nil, err
@@ -24,20 +19,25 @@ func (s *Server) revoke(c *call) (any, error) {
 	if token == "" {
 		return nil, problem.New(problem.BadForm, "token is missing").WithHint("send the access token or its revocation handle")
 	}
-	return struct{}{}, unrecorded(s.Hall.EndByToken(c.Context(), secret.New(token), c.correlation))
-}
-
-// endJob ends the leases of the job that the bearer's OIDC token belongs to.
-func (s *Server) endJob(c *call) (any, error) {
 	leave, err := s.ending.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	return struct{}{}, unrecorded(s.Hall.EndByToken(c.Context(), secret.New(token), c.correlation))
+}
+
+// endJob ends the leases of the job that the bearer's OIDC token belongs to.
+func (s *Server) endJob(c *call) (any, error) {
 	token, err := c.bearer()
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.ending.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ended, err := s.Hall.EndJob(c.Context(), token, c.correlation)
 	return api.JobsEnded{Ended: ended}, unrecorded(err)
 }

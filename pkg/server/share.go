@@ -6,7 +6,8 @@ import (
 	"github.com/curfew-dev/curfew/pkg/problem"
 )
 
-// A share bounds how much of one kind of work is in flight.
+// A share bounds how much of one kind of work is in flight. It is entered once
+// the request is read, so that slow senders hold no place.
 type share chan struct{}
 
 func newShare(n int) share { return make(share, n) }

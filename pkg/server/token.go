@@ -15,15 +15,15 @@ func (s *Server) token(c *call) (any, error) {
 	if s.draining.Load() {
 		return nil, problem.New(problem.Draining, "the server is shutting down").WithRetryAfter(5 * time.Second)
 	}
+	r, err := s.tokenRequest(c)
+	if err != nil {
+		return nil, err
+	}
 	leave, err := s.issuing.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	r, err := s.tokenRequest(c)
-	if err != nil {
-		return nil, err
-	}
 	issued, err := s.Hall.Exchange(c.Context(), r)
 	if err != nil {
 		return nil, err
