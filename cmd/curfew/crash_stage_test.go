@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,7 +19,8 @@ import (
 
 	"github.com/curfew-dev/curfew/pkg/api"
 	"github.com/curfew-dev/curfew/pkg/audit"
-	"github.com/curfew-dev/curfew/pkg/secret"
+	"github.com/curfew-dev/curfew/pkg/exchange"
+	"github.com/curfew-dev/curfew/pkg/githubapp"
 	"github.com/curfew-dev/curfew/pkg/simulator"
 	"github.com/curfew-dev/curfew/pkg/store"
 )
@@ -31,9 +32,8 @@ const wreckOrigin = "http://127.0.0.1:8080"
 // one database, and the simulated GitHub that knows what really happened.
 type wreck struct {
 	*world
-	binary   string
-	operator string
-	ahead    *ahead // GitHub's clock
+	binary string
+	ahead  *ahead // GitHub's clock
 
 	life *life
 
@@ -79,14 +79,13 @@ func buildWithFailpoints(t *testing.T) string {
 
 func newWreck(t *testing.T, binary string) *wreck {
 	t.Helper()
-	w := &wreck{world: &world{t: t, dir: t.TempDir(), log: &safeBuffer{}}, binary: binary, operator: "operator-of-the-wreck", ahead: &ahead{}}
+	w := &wreck{world: &world{t: t, dir: t.TempDir(), log: &safeBuffer{}}, binary: binary, ahead: &ahead{}}
+	w.now = w.ahead.now
 	var err error
-	w.github, err = simulator.Start(simulator.Options{Now: w.ahead.now})
+	w.github, err = simulator.Start(simulator.Options{Now: w.now})
 	w.must(err)
 	t.Cleanup(w.github.Close)
 	w.populate()
-	digest := secret.New(w.operator).Digest()
-	w.must(os.WriteFile(filepath.Join(w.dir, "operators"), fmt.Appendf(nil, "%x\n", digest), 0o600))
 	t.Cleanup(func() {
 		if w.life != nil {
 			_ = w.life.command.Process.Kill() // it may be dead already
@@ -120,7 +119,7 @@ func (w *wreck) begin(failpoint string) {
 	l := &life{over: make(chan struct{})}
 	l.command = exec.Command(w.binary, "serve", "--url", wreckOrigin, "--listen", s.Listen, "--app-id", s.AppID, "--app-key", s.AppKey,
 		"--github", s.GitHub, "--issuer", s.Issuer[0], "--policy", s.Policy, "--database", s.Database,
-		"--operator-token", filepath.Join(w.dir, "operators"), "--log", s.Log)
+		"--log", s.Log)
 	l.command.Env = append(os.Environ(), "CURFEW_FAILPOINT="+failpoint)
 	l.command.Stderr = told
 	w.must(l.command.Start())
@@ -201,9 +200,9 @@ func (w *wreck) request(method, path string, form url.Values, into any) int {
 	r, err := http.NewRequestWithContext(context.Background(), method, "http://"+w.life.address+path, strings.NewReader(form.Encode()))
 	w.must(err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Authorization", "Bearer "+w.operator)
 	response, err := wreckClient.Do(r)
 	if err != nil {
+		_, _ = fmt.Fprintln(w.log, "a client got no answer:", err)
 		return 0
 	}
 	defer func() { _ = response.Body.Close() }()
@@ -244,23 +243,6 @@ func (w *wreck) elevate(oidc string) (got grantedToken, status int, code string)
 	return answer.grantedToken, status, answer.Code
 }
 
-// leases lists the leases as the running server shows them to an operator.
-func (w *wreck) leases(live bool) []api.LeaseView {
-	w.t.Helper()
-	var all []api.LeaseView
-	for after := ""; ; {
-		var page api.LeaseList
-		path := fmt.Sprintf("%s?limit=1000&live=%t&after=%s", api.PathLeases, live, after)
-		if status := w.request(http.MethodGet, path, nil, &page); status != http.StatusOK {
-			return nil
-		}
-		if all = append(all, page.Leases...); page.Next == "" {
-			return all
-		}
-		after = page.Next
-	}
-}
-
 // records reads the audit log from a record on, whether or not a server has it open.
 func (w *wreck) records(from int64) []audit.Record {
 	w.t.Helper()
@@ -298,8 +280,8 @@ func leaseTokens(all []simulator.Mint) (forLeases, readers []simulator.Mint) {
 	return forLeases, readers
 }
 
-// openLedger opens the database of a server that has stopped, with a clock of its own.
-func (w *wreck) openLedger(now func() time.Time) (*store.Store, resolved) {
+// openParts opens what a hall needs to end leases, over the database of a server that has stopped, by GitHub's clock.
+func (w *wreck) openParts() exchange.Parts {
 	w.t.Helper()
 	r, err := w.settings().resolve(func(string) string { return "" })
 	w.must(err)
@@ -307,8 +289,13 @@ func (w *wreck) openLedger(now func() time.Time) (*store.Store, resolved) {
 	w.must(err)
 	signer, err := r.signer(origin.Hostname())
 	w.must(err)
-	ledger, err := store.Open(context.Background(), store.Options{URL: r.Database, Signer: signer, Now: now})
+	sealer, err := r.sealer()
 	w.must(err)
-	w.t.Cleanup(func() { w.must(errors.Join(ledger.Close())) })
-	return ledger, r
+	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	ledger, err := store.Open(context.Background(), store.Options{URL: r.Database, Signer: signer, Log: log, Now: w.now})
+	w.must(err)
+	w.t.Cleanup(func() { w.must(ledger.Close()) })
+	github, err := githubapp.New(githubapp.Options{API: r.GitHub, AppID: r.AppID, Key: r.appKey, Log: log, Now: w.now})
+	w.must(err)
+	return exchange.Parts{Ledger: ledger, Minter: github, Sealer: sealer, Now: w.now, Log: log}
 }

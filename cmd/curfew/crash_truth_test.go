@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -101,42 +100,81 @@ func digestOf(token string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// recover lets the server live until every lease has ended but those that wait for GitHub's hour.
+// alive counts the tokens that work though their leases were in this state when the log was last read.
+func (h *histories) alive(state lease.State) int {
+	h.t.Helper()
+	h.follow()
+	tokens, _ := leaseTokens(h.github.AliveTokens())
+	return len(tokens) - len(h.without(tokens, state))
+}
+
+// recover lets the server live until every token that a lease knows is dead, and then stops it gracefully.
 func (w *wreck) recover(h *histories) {
 	w.t.Helper()
+	_, before := leaseTokens(w.github.AliveTokens())
 	w.begin("")
 	h.hold()
-	deadline := time.NewTimer(100 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for h.follow(); h.count(lease.Pending, lease.Active, lease.Ending) > 0; h.follow() {
-		select {
-		case <-tick.C:
-		case <-w.life.over:
-			w.t.Fatalf("the server died by itself: %v", w.life.state)
-		case <-deadline.C:
-			w.t.Fatalf("%d leases are active and %d ending long after their curfew", h.count(lease.Active), h.count(lease.Ending))
+	w.eventually("every token that a lease knows is dead", func() bool {
+		return h.alive(lease.Active)+h.alive(lease.Ending) == 0
+	})
+	w.stopGracefully()
+	w.auditVerifies()
+	h.hold()
+	if h.count(lease.Active) > 0 {
+		w.t.Errorf("%d leases are active after their curfew", h.count(lease.Active))
+	}
+	if _, after := leaseTokens(w.github.AliveTokens()); len(after) > len(before) {
+		w.t.Error("a server that was stopped gracefully left a token for reading behind")
+	}
+}
+
+// expire puts the clock forward, over the database that the last life left. Two
+// 401 prove the tokens gone that died in a crash. No indeterminate lease ends
+// sooner than intent + 1 h + 60 s, and each ends then. GitHub's hour ends the rest.
+func (w *wreck) expire(h *histories) {
+	w.t.Helper()
+	hall, first, last := w.reopen(h)
+	sweep := func(at time.Time) int {
+		if wait := at.Sub(w.ahead.now()); wait > 0 {
+			w.ahead.put(wait)
+		}
+		n, err := hall.Sweep(w.t.Context())
+		w.must(err)
+		h.follow()
+		return n
+	}
+	begun := w.ahead.now()
+	for _, after := range []time.Duration{0, 70 * time.Second, 80 * time.Second} {
+		sweep(begun.Add(after))
+	}
+	if n := h.count(lease.Active, lease.Ending); n > 0 {
+		w.t.Errorf("%d tokens are not yet proven dead", n)
+	}
+	if waiting := h.count(lease.Indeterminate); waiting > 0 {
+		if n := sweep(first.Add(-10 * time.Second)); n != 0 {
+			w.t.Errorf("%d indeterminate leases were due too early", n)
+		}
+		if n := sweep(last); n != waiting {
+			w.t.Errorf("%d of %d indeterminate leases were due at the end of GitHub's hour", n, waiting)
 		}
 	}
-	alive, _ := leaseTokens(w.github.AliveTokens())
-	if lost := h.without(alive); len(lost) != len(alive) {
-		w.t.Errorf("%d tokens are alive though their leases have ended", len(alive)-len(lost))
+	if n := len(h.of) - h.count(lease.Refused, lease.Revoked, lease.Gone, lease.Expired); n > 0 {
+		w.t.Errorf("%d leases reached no end", n)
 	}
-	w.stopGracefully()
+	w.ahead.put(time.Hour)
+	if n := len(w.github.AliveTokens()); n > 0 {
+		w.t.Errorf("%d tokens outlive GitHub's hour", n)
+	}
 	w.auditVerifies()
 }
 
-// expire puts the clock forward to the end of GitHub's hour: no indeterminate lease ends
-// sooner than intent + 1 h + 60 s, each ends then, and nothing is alive any more.
-func (w *wreck) expire(h *histories) {
+// reopen makes a hall over the ledger of a server that has stopped, and tells when the
+// first and the last of the indeterminate leases are due.
+func (w *wreck) reopen(h *histories) (_ *exchange.Hall, first, last time.Time) {
 	w.t.Helper()
-	ledger, _ := w.openLedger(w.ahead.now)
-	hall := exchange.New(exchange.Parts{Ledger: ledger, Now: w.ahead.now, Log: slog.New(slog.DiscardHandler)})
-	var first, last time.Time
-	waiting := 0
+	parts := w.openParts()
 	for id, l := range h.of {
-		row, err := ledger.Lease(w.t.Context(), id)
+		row, err := parts.Ledger.Lease(w.t.Context(), id)
 		w.must(err)
 		if row.State != l.state {
 			w.t.Errorf("lease %s is %s, the log says %s", id, row.State, l.state)
@@ -144,7 +182,6 @@ func (w *wreck) expire(h *histories) {
 		if l.state != lease.Indeterminate {
 			continue
 		}
-		waiting++
 		if want := row.IntentAt.Add(time.Hour + time.Minute); !row.NextAt.Equal(want) {
 			w.t.Errorf("an indeterminate lease of %s is due at %s, want %s", row.IntentAt, row.NextAt, want)
 		}
@@ -155,26 +192,7 @@ func (w *wreck) expire(h *histories) {
 			last = row.NextAt
 		}
 	}
-	for _, step := range []struct {
-		at   time.Time
-		want int
-	}{{first.Add(-time.Second), 0}, {last, waiting}} {
-		if waiting == 0 {
-			break
-		}
-		w.ahead.put(step.at.Sub(w.ahead.now()))
-		if n, err := hall.Sweep(w.t.Context()); err != nil || n != step.want {
-			w.t.Errorf("at %s: %d leases were due, want %d (%v)", step.at, n, step.want, err)
-		}
-	}
-	h.follow()
-	if n := len(h.of) - h.count(lease.Refused, lease.Revoked, lease.Gone, lease.Expired); n > 0 {
-		w.t.Errorf("%d leases reached no end", n)
-	}
-	w.ahead.put(time.Hour)
-	if n := len(w.github.AliveTokens()); n > 0 {
-		w.t.Errorf("%d tokens outlive GitHub's hour", n)
-	}
+	return exchange.New(parts), first, last
 }
 
 // paths are the ways that a lease can take through the audit log.
