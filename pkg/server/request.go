@@ -72,7 +72,11 @@ func (s *Server) tokenRequest(c *call) (r exchange.Request, err error) {
 
 // checkExchangeKind holds the request to the one kind of exchange there is.
 func checkExchangeKind(form url.Values) error {
-	if got := form.Get(api.FieldGrantType); got != api.GrantTypeTokenExchange {
+	switch got := form.Get(api.FieldGrantType); got {
+	case api.GrantTypeTokenExchange:
+	case "":
+		return problem.New(problem.BadForm, "grant_type is missing").WithHint("send %s", api.GrantTypeTokenExchange)
+	default:
 		return problem.New(problem.UnsupportedGrant, "grant_type is %q", problem.Clip(got)).WithHint("accepted: %s", api.GrantTypeTokenExchange)
 	}
 	for _, name := range []string{"actor_token", "actor_token_type", "audience"} {
@@ -112,7 +116,7 @@ func ask(form url.Values) (a policy.Request, err error) {
 		}
 	}
 	if form.Has(api.FieldRequestedExpiresIn) {
-		seconds, err := strconv.ParseInt(form.Get(api.FieldRequestedExpiresIn), 10, 32)
+		seconds, err := strconv.ParseUint(form.Get(api.FieldRequestedExpiresIn), 10, 31)
 		if err != nil || seconds < 5 {
 			return a, problem.New(problem.BadForm, "requested_expires_in is %q", problem.Clip(form.Get(api.FieldRequestedExpiresIn))).
 				WithHint("accepted: whole seconds, 5 to 3600")
@@ -128,7 +132,7 @@ func (s *Server) target(resources []string) (t policy.Target, err error) {
 	for _, resource := range resources {
 		path, found := strings.CutPrefix(resource, s.Web+"/")
 		owner, name, isRepository := strings.Cut(path, "/")
-		if !found || !isRepository || !ownerName.MatchString(owner) || !repositoryName.MatchString(name) {
+		if !found || !isRepository || !ownerName.MatchString(owner) || !repositoryName.MatchString(name) || name == "." || name == ".." {
 			return t, problem.New(problem.BadForm, "resource is %q", problem.Clip(resource)).WithHint("accepted: %s/OWNER/REPOSITORY", s.Web)
 		}
 		if t.Owner != "" && !strings.EqualFold(t.Owner, owner) {
