@@ -1,9 +1,11 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // event makes what a webhook tells of a repository, or nil when nobody listens
@@ -70,22 +72,32 @@ func (g *GitHub) runEvent(attempt []*job) *event {
 	})
 }
 
-// pushShape tells of one commit on the default branch.
-func (g *GitHub) pushShape(r *repository, before, after string, paths object) object {
+// pushShape tells that a ref moved; before or after is empty when there was or
+// is none. Of the commits it tells the last one, and only of a branch.
+func (g *GitHub) pushShape(r *repository, ref, before, after string, paths object) object {
 	html := g.base + "/" + r.fullName()
+	shape := object{
+		"ref": ref, "base_ref": nil, "before": cmp.Or(before, noCommit), "after": cmp.Or(after, noCommit),
+		"created": before == "", "deleted": after == "", "forced": false,
+		"compare": html + "/compare/" + cmp.Or(before, noCommit) + "..." + cmp.Or(after, noCommit),
+		"commits": []object{}, "head_commit": nil,
+		"pusher": object{"name": "octocat", "email": "octocat@users.noreply.github.com"},
+	}
+	if after == "" || !strings.HasPrefix(ref, "refs/heads/") {
+		return shape
+	}
 	commit := g.commitShape(after, g.now())
 	commit["distinct"], commit["url"] = true, html+"/commit/"+after
 	for _, change := range []string{"added", "modified", "removed"} {
 		commit[change] = []string{}
 	}
 	maps.Copy(commit, paths)
-	return object{
-		"ref": "refs/heads/" + r.DefaultBranch, "base_ref": nil, "before": before, "after": after,
-		"created": false, "deleted": false, "forced": false, "compare": html + "/compare/" + before + "..." + after,
-		"commits": []object{commit}, "head_commit": commit,
-		"pusher": object{"name": "octocat", "email": "octocat@users.noreply.github.com"},
-	}
+	shape["commits"], shape["head_commit"] = []object{commit}, commit
+	return shape
 }
+
+// noCommit stands for a ref that isn't there.
+const noCommit = "0000000000000000000000000000000000000000"
 
 func (g *GitHub) organizationShape(a *account) object {
 	api := g.base + "/orgs/" + a.Login

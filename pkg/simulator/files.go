@@ -2,8 +2,6 @@ package simulator
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // git names its objects by SHA-1
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 )
@@ -50,17 +48,8 @@ func (g *GitHub) push(owner, name string, change func(*repository) (object, erro
 		return err
 	}
 	before := repo.head()
-	e := g.event("push", "", repo, g.pushShape(repo, before, repo.commit(), paths))
+	e := g.event("push", "", repo, g.pushShape(repo, "refs/heads/"+repo.DefaultBranch, before, repo.commit(g.now()), paths))
 	g.mu.Unlock()
 	g.hook.send(e)
 	return nil
-}
-
-// blobID is git's id of a file's content.
-// https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-func blobID(content []byte) string {
-	h := sha1.New()                                    //nolint:gosec // as above
-	_, _ = fmt.Fprintf(h, "blob %d\x00", len(content)) // a hash never fails
-	_, _ = h.Write(content)
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -26,10 +26,12 @@ type repository struct {
 	account  *account
 	created  time.Time
 	files    map[string][]byte
-	commits  []string          // the last one is the head of the default branch
+	commits  []string          // that a ref may be made at
 	refs     map[string]string // refs/… to commit
 	releases []*release
 	issues   []*issue
+	objects  objectStore
+	dir      string // git's folder; empty until git is used
 
 	shape    json.RawMessage // as the API shows it, under shapedAt
 	shapedAt string          // base URL and name that shape was made for
@@ -57,7 +59,7 @@ func (g *GitHub) AddRepository(r Repository) (Repository, error) {
 	}
 	r.Properties = maps.Clone(r.Properties)
 	repo := &repository{Repository: r, account: owner, created: g.now(), files: map[string][]byte{}, refs: map[string]string{}}
-	repo.commit()
+	repo.commit(g.now())
 	g.repositories[r.ID] = repo
 	g.names[nameKey(r.Owner, r.Name)] = repo
 	return r, nil
@@ -110,9 +112,10 @@ func nameKey(owner, name string) string { return strings.ToLower(owner + "/" + n
 // goesBy is false for a name the repository had before it was renamed.
 func (r *repository) goesBy(name string) bool { return strings.EqualFold(r.Name, name) }
 
-// commit adds a commit to the default branch and returns its id.
-func (r *repository) commit() string {
-	sha := blobID(fmt.Appendf(nil, "commit %d of repository %d", len(r.commits), r.ID))
+// commit adds a commit of the files to the default branch and returns its id.
+func (r *repository) commit(at time.Time) string {
+	message := fmt.Sprintf("Commit %d of repository %d", len(r.commits), r.ID)
+	sha := r.objects.putCommit(r.files, r.head(), at, message)
 	r.commits = append(r.commits, sha)
 	r.refs["refs/heads/"+r.DefaultBranch] = sha
 	return sha

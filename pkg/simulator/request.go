@@ -24,9 +24,17 @@ type request struct {
 	repo  *repository // the one the path names
 }
 
-// credential is what the Authorization header carries, by either of GitHub's schemes.
+// credential is the token that the Authorization header carries, by any of
+// GitHub's schemes. With Basic, git's only one, it is the password, or the user
+// name when there is no password.
 // https://docs.github.com/en/rest/authentication/authenticating-to-the-rest-api
 func (q *request) credential() string {
+	if name, password, basic := q.BasicAuth(); basic {
+		if password == "" || password == "x-oauth-basic" {
+			return name
+		}
+		return password
+	}
 	scheme, value, _ := strings.Cut(q.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "token") {
 		return ""
