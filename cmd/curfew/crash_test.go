@@ -6,18 +6,21 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/api"
 	"github.com/curfew-dev/curfew/pkg/lease"
+	"github.com/curfew-dev/curfew/pkg/simulator"
 )
 
 // A server that dies at any step of an exchange or of an ending leaves no
 // token alive but those of leases that it still ends, and those of leases that
 // say that there may be one. GitHub's own log is what counts.
 func TestKilledAtEachStep(t *testing.T) {
+	t.Parallel()
 	binary := buildWithFailpoints(t)
 	runs := 50
 	if testing.Short() {
@@ -29,14 +32,14 @@ func TestKilledAtEachStep(t *testing.T) {
 		return func(t *testing.T) {
 			t.Parallel()
 			w := newWreck(t, binary)
-			h := &histories{wreck: w, of: map[string]*history{}}
+			h := newHistories(w.world)
 			var here []*phase
 			for _, step := range steps {
 				here = append(here, w.crash(h, step, runs, work))
 			}
 			w.recover(h)
 			w.expire(h)
-			h.conserved()
+			h.conserved(w.clients)
 			h.attribute(here)
 			mu.Lock()
 			defer mu.Unlock()
@@ -46,6 +49,8 @@ func TestKilledAtEachStep(t *testing.T) {
 	t.Run("steps", func(t *testing.T) {
 		t.Run("of an ending", steps((*wreck).elevateAndEnd, "revoked", "probed", "ending", "ended"))
 		t.Run("of an exchange", steps((*wreck).elevateAgain, "verified", "decided", "intended", "minted", "compared", "issued"))
+		t.Run("of a curfew", func(t *testing.T) { killedAtACurfew(t, newWreck(t, binary)) })
+		t.Run("none, but asked to stop under load", func(t *testing.T) { stoppedUnderLoad(t, newWreck(t, binary)) })
 	})
 	t.Log("\n" + countsOf(phases))
 }
@@ -148,4 +153,63 @@ func (w *wreck) elevateAndEnd(p *phase) {
 		})
 	}
 	all.Wait()
+}
+
+// A token whose curfew is five seconds is dead within ten, even if the server
+// that was ending it died and another had to.
+func killedAtACurfew(t *testing.T, w *wreck) {
+	t.Parallel()
+	w.begin("ending")
+	got, status, code := w.elevate(w.idToken())
+	issued := time.Now()
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, code)
+	}
+	if !w.life.killed(20 * time.Second) {
+		t.Fatal("the server was not killed at the curfew")
+	}
+	if !w.github.Alive(got.AccessToken) {
+		t.Fatal("the token died with the server; the test proves nothing")
+	}
+	w.begin("")
+	w.eventually("the token is dead", func() bool { return !w.github.Alive(got.AccessToken) })
+	if took := time.Since(issued); took > 10*time.Second {
+		t.Errorf("a curfew of five seconds took %s", took)
+	}
+	w.stopGracefully()
+}
+
+// stoppedUnderLoad asks a server to stop while many exchanges are under way.
+// Whatever it had begun it finishes: each token minted reaches its client.
+func stoppedUnderLoad(t *testing.T, w *wreck) {
+	t.Parallel()
+	w.github.Inject(simulator.Fault{Route: "mint", Delay: 50 * time.Millisecond})
+	w.begin("")
+	var refused atomic.Int64
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for status, code := http.StatusOK, ""; status != 0; {
+				if _, status, code = w.elevate(w.idToken()); status == http.StatusServiceUnavailable && code == "draining" {
+					refused.Add(1)
+				} else if status != 0 && status != http.StatusOK {
+					t.Errorf("a client gets %d %s", status, code)
+				}
+			}
+		})
+	}
+	w.eventually("the load is on", func() bool { return len(w.github.Mints()) > 100 })
+	w.stopGracefully()
+	all.Wait()
+	h := newHistories(w.world)
+	h.follow()
+	if issued := h.ever("issued"); issued != len(w.clients) || len(h.of) != issued {
+		t.Errorf("%d leases were opened and %d issued; %d clients have a token", len(h.of), issued, len(w.clients))
+	}
+	if alive, readers := leaseTokens(w.github.AliveTokens()); len(h.without(alive, lease.Active)) > 0 || len(readers) > 0 {
+		t.Errorf("%d tokens are alive without a lease, and %d that read policy files", len(h.without(alive, lease.Active)), len(readers))
+	}
+	t.Logf("%d exchanges, %d refused while draining", len(w.clients), refused.Load())
+	w.recover(h)
+	h.conserved(w.clients)
 }
