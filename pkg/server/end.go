@@ -1,6 +1,7 @@
 package server
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/curfew-dev/curfew/pkg/api"
@@ -45,18 +46,21 @@ func (s *Server) endJob(c *call) (any, error) {
 // unrecorded says 503 where an end could not be made durable (RFC 7009
 // section 2.2.1), and leaves refusals of the request as they are.
 func unrecorded(err error) error {
-	if err == nil || !problem.Is(err, problem.Internal) {
+	if err == nil || problem.From(err).Code != problem.Internal {
 		return err
 	}
 	return problem.New(problem.StoreUnavailable, "the end could not be recorded").WithCause(err)
 }
+
+// bearerToken is RFC 6750's b64token.
+var bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // bearer takes the token of an Authorization header (RFC 6750 section 2.1).
 func (c *call) bearer() (secret.Text, error) {
 	values := c.Header.Values("Authorization")
 	if len(values) == 1 {
 		scheme, token, _ := strings.Cut(values[0], " ")
-		if strings.EqualFold(scheme, "Bearer") && token != "" {
+		if strings.EqualFold(scheme, "Bearer") && bearerToken.MatchString(token) {
 			return secret.New(token), nil
 		}
 	}

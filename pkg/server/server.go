@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -88,14 +89,25 @@ func (s *Server) Handler() http.Handler {
 	s.route(mux, "GET", api.PathMetadata, s.metadata)
 	s.route(mux, "GET", "/healthz", s.healthz)
 	s.route(mux, "GET", "/readyz", s.readyz)
-	mux.Handle("/", s.handle("/", notFound))
-	return mux
+	nowhere := s.handle("/", notFound)
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			nowhere.ServeHTTP(w, r) // the mux would redirect, and a credential is not sent around
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
-// route serves one method of a path, and refuses the others by name.
+// route serves one method of a path, and refuses the others by name. GET serves HEAD too.
 func (s *Server) route(mux *http.ServeMux, method, path string, f answer) {
+	allowed := method
+	if method == http.MethodGet {
+		allowed += ", " + http.MethodHead
+	}
 	mux.Handle(method+" "+path, s.handle(path, f))
-	mux.Handle(path, s.handle(path, methodNotAllowed(method)))
+	mux.Handle(path, s.handle(path, methodNotAllowed(allowed)))
 }
 
 // HTTPServer wraps a handler with the time-outs and limits of the public face.
