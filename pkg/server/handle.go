@@ -32,40 +32,40 @@ func (s *Server) handle(route string, f answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.Now()
 		c := &call{Request: r, correlation: uuid.Must(uuid.NewV7()).String(), header: w.Header()}
-		status, body := http.StatusOK, any(nil)
+		status := http.StatusOK
 		value, err := f(c)
+		body := []byte(nil)
 		if err == nil {
-			body = value
-		} else {
+			body, err = encode(value)
+		}
+		if err != nil {
 			p := problem.From(err)
-			status, body = statusOf(p.Code), refusal(p, c.correlation)
+			status = statusOf(p.Code)
+			body, _ = json.Marshal(refusal(p, c.correlation)) // it is made of texts alone
 			retryAfter(w.Header(), p)
 		}
-		s.write(w, c, status, body)
+		if lost := s.write(w, c, status, body); (lost != nil || err != nil) && c.undelivered != nil {
+			c.undelivered()
+		}
 		s.access(route, c, status, s.Now().Sub(start), err)
 	})
 }
 
-func (s *Server) write(w http.ResponseWriter, c *call, status int, body any) {
+// write sends an answer down to the socket, or says why nobody took it.
+func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Correlation-Id", c.correlation)
-	encoded, err := encode(body)
-	if err == nil {
-		w.WriteHeader(status)
-		_, err = w.Write(append(encoded, '\n'))
+	w.WriteHeader(status)
+	if _, err := w.Write(append(body, '\n')); err != nil {
+		return err
 	}
-	if err == nil {
-		err = http.NewResponseController(w).Flush()
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.Context().Err()
-	}
-	if err != nil && c.undelivered != nil {
-		c.undelivered()
-	}
+	return c.Context().Err()
 }
 
 // encode turns an answer into bytes. One that holds secrets brings its own way
@@ -127,7 +127,7 @@ func (s *Server) client(r *http.Request) string {
 		if err != nil {
 			break
 		}
-		address = next.Unmap()
+		address = next.Unmap().WithZone("") // a zone is free text
 	}
 	return address.String()
 }

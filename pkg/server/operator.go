@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/curfew-dev/curfew/pkg/api"
 	"github.com/curfew-dev/curfew/pkg/lease"
 	"github.com/curfew-dev/curfew/pkg/problem"
+	"github.com/curfew-dev/curfew/pkg/scope"
 	"github.com/curfew-dev/curfew/pkg/store"
 )
 
@@ -58,9 +60,13 @@ func (s *Server) operator(c *call) error {
 
 func filter(c *call) (store.Filter, error) {
 	q := c.URL.Query()
-	for name := range q {
+	for name, values := range q {
 		if !slices.Contains(leaseParameters, name) {
-			return store.Filter{}, problem.New(problem.BadForm, "there is no parameter %q", problem.Clip(name)).WithHint("accepted: %v", leaseParameters)
+			return store.Filter{}, problem.New(problem.BadForm, "there is no parameter %q", problem.Clip(name)).
+				WithHint("accepted: %s", strings.Join(leaseParameters, ", "))
+		}
+		if len(values) > 1 && name != "state" {
+			return store.Filter{}, problem.New(problem.BadForm, "%s stands more than once", name)
 		}
 	}
 	f := store.Filter{Owner: q.Get("owner"), Repository: q.Get("repository"), After: q.Get("after"), Limit: pageDefault}
@@ -86,7 +92,7 @@ func filter(c *call) (store.Filter, error) {
 func view(l lease.Lease) api.LeaseView {
 	v := api.LeaseView{
 		LeaseID: l.ID, State: string(l.State), Cause: string(l.Cause), Grant: l.Grant,
-		Owner: l.Scope.Owner, Repositories: l.Scope.Repositories, Permissions: api.PermissionsOf(l.Scope.Permissions),
+		Owner: l.Scope.Owner, Repositories: append([]scope.Repository{}, l.Scope.Repositories...), Permissions: api.PermissionsOf(l.Scope.Permissions),
 		Job:      api.Job(l.Job),
 		IntentAt: l.IntentAt, IssuedAt: l.IssuedAt, ExpiresAt: l.ExpiresAt, EndedAt: l.EndedAt,
 	}
