@@ -48,6 +48,7 @@ type stage struct {
 	withdrawn []string // leases
 	listed    []store.Filter
 
+	expires  time.Time                     // of leases; ten minutes unless set
 	refusal  error                         // of whatever the hall is asked
 	exchange func(context.Context)         // while an exchange is under way
 	list     func() ([]lease.Lease, error) // what the ledger lists
@@ -97,6 +98,9 @@ func (s *stage) Exchange(ctx context.Context, r exchange.Request) (*exchange.Iss
 	granted := decided
 	granted.Permissions = scope.Permissions{"contents": scope.Write, "metadata": scope.Read}
 	l := lease.Lease{ID: "lease-1", State: lease.Active, Scope: granted, ExpiresAt: noon.Add(10 * time.Minute)}
+	if !s.expires.IsZero() {
+		l.ExpiresAt = s.expires
+	}
 	return &exchange.Issued{Decision: d, Lease: l, Token: secret.New(canary), Handle: secret.New(handle)}, nil
 }
 
