@@ -43,6 +43,7 @@ type GitHub struct {
 	keys   keyring
 	checks assertionCache
 	hook   webhook
+	git    gitHost
 
 	mu            sync.Mutex // guards everything below
 	base          string

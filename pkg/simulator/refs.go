@@ -1,10 +1,33 @@
 package simulator
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 )
+
+// getRef answers GET /repos/{owner}/{repo}/git/ref/{ref}.
+// https://docs.github.com/en/rest/git/refs#get-a-reference
+func getRef(g *GitHub, q *request) answer {
+	ref := "refs/" + q.PathValue("ref")
+	if q.repo.refs[ref] == "" {
+		return notFound()
+	}
+	return ok(g.refShape(q.repo, ref))
+}
+
+// getMatchingRefs lists the refs whose names start as the path says.
+// https://docs.github.com/en/rest/git/refs#list-matching-references
+func getMatchingRefs(g *GitHub, q *request) answer {
+	shapes := []object{}
+	for _, ref := range slices.Sorted(maps.Keys(q.repo.refs)) {
+		if strings.HasPrefix(ref, "refs/"+q.PathValue("ref")) {
+			shapes = append(shapes, g.refShape(q.repo, ref))
+		}
+	}
+	return ok(shapes)
+}
 
 // createRef answers POST /repos/{owner}/{repo}/git/refs.
 // https://docs.github.com/en/rest/git/refs#create-a-reference

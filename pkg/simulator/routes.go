@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,7 @@ const (
 	anyone caller = iota
 	anApp         // an assertion signed with the App's key
 	aToken        // an installation token
+	aGitClient    // an installation token as git presents it
 )
 
 // apiRoutes run under the lock and cost rate limit.
@@ -41,6 +43,8 @@ var apiRoutes = []route{
 	{"repository", "GET /repos/{owner}/{repo}", aToken, "metadata=read", getRepository},
 	{"contents", "GET /repos/{owner}/{repo}/contents", aToken, "contents=read", getContents},
 	{"contents", "GET /repos/{owner}/{repo}/contents/{path...}", aToken, "contents=read", getContents},
+	{"ref", "GET /repos/{owner}/{repo}/git/ref/{ref...}", aToken, "contents=read", getRef},
+	{"matching_refs", "GET /repos/{owner}/{repo}/git/matching-refs/{ref...}", aToken, "contents=read", getMatchingRefs},
 	{"create_ref", "POST /repos/{owner}/{repo}/git/refs", aToken, "contents=write", createRef},
 	{"releases", "GET /repos/{owner}/{repo}/releases", aToken, "contents=read", getReleases},
 	{"create_release", "POST /repos/{owner}/{repo}/releases", aToken, "contents=write", createRelease},
@@ -58,6 +62,13 @@ var serviceRoutes = []route{
 	{"id_token", "GET " + idTokenPath, anyone, "", getIDToken},
 }
 
+// gitRoutes are git's smart HTTP protocol, at the repository's clone URL.
+var gitRoutes = []route{
+	{"git_refs", "GET /{owner}/{repo}/info/refs", aGitClient, "", shareGit},
+	{"git_fetch", "POST /{owner}/{repo}/git-upload-pack", aGitClient, "", shareGit},
+	{"git_push", "POST /{owner}/{repo}/git-receive-pack", aGitClient, "", shareGit},
+}
+
 // unknownRoute answers whatever GitHub has, or hasn't, and we don't.
 var unknownRoute = route{"unknown", "/", anyone, "", func(*GitHub, *request) answer { return notFound() }}
 
@@ -66,7 +77,7 @@ const webhookRoute = "webhook"
 
 // isRoute tells whether faults can select that name.
 func isRoute(name string) bool {
-	for _, rt := range append(append([]route{unknownRoute}, apiRoutes...), serviceRoutes...) {
+	for _, rt := range slices.Concat(apiRoutes, serviceRoutes, gitRoutes, []route{unknownRoute}) {
 		if rt.name == name {
 			return true
 		}
@@ -94,7 +105,7 @@ func (g *GitHub) newMux() *http.ServeMux {
 		handle(rt, g.serveAPI, "")
 		handle(rt, g.serveAPI, "/api/v3")
 	}
-	for _, rt := range serviceRoutes {
+	for _, rt := range slices.Concat(serviceRoutes, gitRoutes) {
 		handle(rt, g.serveService, "")
 	}
 	handle(unknownRoute, g.serveService, "")

@@ -9,7 +9,11 @@ import (
 	"strings"
 )
 
-const maxBody = 1 << 20
+// What a request's body may hold, and what a push may.
+const (
+	maxBody = 1 << 20
+	maxPack = 64 << 20
+)
 
 // serveAPI answers one call of the REST API. Signatures are checked and answers
 // rendered outside the lock.
@@ -35,7 +39,11 @@ func (g *GitHub) serveService(rt route, w http.ResponseWriter, r *http.Request) 
 // serve wraps the work in what holds for every call: faults, the log, headers.
 func (g *GitHub) serve(rt route, w http.ResponseWriter, r *http.Request, work func(*request) answer) {
 	q := &request{Request: r, fault: g.faults.take(rt.name)}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	limit := int64(maxBody)
+	if rt.caller == aGitClient {
+		limit = maxPack
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		tooLarge := refuse(http.StatusRequestEntityTooLarge, "Request body is too large")
 		work = func(*request) answer { return tooLarge }

@@ -32,11 +32,13 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close stops both listeners and drops every open connection.
+// Close stops both listeners, drops every open connection, and removes what git
+// left on the disk.
 func (s *Server) Close() {
 	for _, server := range s.servers {
 		_ = server.Close() // the listeners go with the process at the latest
 	}
+	s.GitHub.Close()
 }
 
 func (s *Server) listen(h http.Handler) (string, error) {

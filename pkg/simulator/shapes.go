@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -118,9 +119,10 @@ func (r *repository) visibility() string {
 
 func (g *GitHub) refShape(r *repository, ref string) object {
 	api, sha := g.base+"/repos/"+r.fullName()+"/git/", r.refs[ref]
+	kind := cmp.Or(r.objects.get(sha).kind, "commit")
 	return object{
 		"ref": ref, "node_id": nodeID("Ref:"+ref+":", r.ID), "url": api + ref,
-		"object": object{"type": "commit", "sha": sha, "url": api + "commits/" + sha},
+		"object": object{"type": kind, "sha": sha, "url": api + kind + "s/" + sha},
 	}
 }
 
