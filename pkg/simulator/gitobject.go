@@ -134,23 +134,25 @@ func readLoose(path string) (gitObject, error) {
 // send writes what the API made below dir, where git sees it.
 func (s *objectStore) send() error {
 	for _, id := range s.unsent {
-		o := s.made[id]
-		var b bytes.Buffer
-		z := zlib.NewWriter(&b)
-		_, err := io.WriteString(z, o.header()+string(o.body))
-		if err = errors.Join(err, z.Close()); err != nil {
-			return fmt.Errorf("compress object %s: %w", id, err)
-		}
-		folder := filepath.Join(s.dir, id[:2])
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(folder, id[2:]), b.Bytes(), 0o644); err != nil && !errors.Is(err, os.ErrPermission) {
-			return err // git has it already when it can't be written: its objects are read-only
+		if err := writeLoose(filepath.Join(s.dir, id[:2], id[2:]), s.made[id]); err != nil {
+			return fmt.Errorf("give git object %s: %w", id, err)
 		}
 	}
 	s.unsent = nil
 	return nil
+}
+
+func writeLoose(path string, o gitObject) error {
+	var b bytes.Buffer
+	z := zlib.NewWriter(&b)
+	_, err := io.WriteString(z, o.header()+string(o.body))
+	if err = errors.Join(err, z.Close(), os.MkdirAll(filepath.Dir(path), 0o700)); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return nil // git brought the same
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
 }
 
 // files reads the tree of a commit: path to content. Submodules are left out.

@@ -66,7 +66,7 @@ func (g *GitHub) share(ctx context.Context, r *repository) error {
 		if _, err := git(ctx, g.git.root, nil, nil, "init", "--quiet", "--bare", "--template=", dir); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(gitConfig), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(gitConfig), 0o600); err != nil {
 			return err
 		}
 		r.dir = dir
@@ -94,7 +94,7 @@ func (g *GitHub) send(r *repository) ([]byte, error) {
 		}
 	}
 	head := []byte("ref: refs/heads/" + r.DefaultBranch + "\n")
-	return updates.Bytes(), os.WriteFile(filepath.Join(r.dir, "HEAD"), head, 0o644)
+	return updates.Bytes(), os.WriteFile(filepath.Join(r.dir, "HEAD"), head, 0o600)
 }
 
 // adopt makes the API show what git brought, and tells of each ref that moved.

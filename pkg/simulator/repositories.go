@@ -30,8 +30,11 @@ type repository struct {
 	refs     map[string]string // refs/… to commit
 	releases []*release
 	issues   []*issue
-	objects  objectStore
-	dir      string // git's folder; empty until git is used
+
+	releasesMade int64 // deleted ones included
+
+	objects objectStore
+	dir     string // git's folder; empty until git is used
 
 	shape    json.RawMessage // as the API shows it, under shapedAt
 	shapedAt string          // base URL and name that shape was made for

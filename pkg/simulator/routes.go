@@ -21,10 +21,10 @@ type route struct {
 type caller int
 
 const (
-	anyone caller = iota
-	anApp         // an assertion signed with the App's key
-	aToken        // an installation token
-	aGitClient    // an installation token as git presents it
+	anyone     caller = iota
+	anApp             // an assertion signed with the App's key
+	aToken            // an installation token
+	aGitClient        // an installation token as git presents it
 )
 
 // apiRoutes run under the lock and cost rate limit.
@@ -47,6 +47,11 @@ var apiRoutes = []route{
 	{"matching_refs", "GET /repos/{owner}/{repo}/git/matching-refs/{ref...}", aToken, "contents=read", getMatchingRefs},
 	{"create_ref", "POST /repos/{owner}/{repo}/git/refs", aToken, "contents=write", createRef},
 	{"releases", "GET /repos/{owner}/{repo}/releases", aToken, "contents=read", getReleases},
+	{"release", "GET /repos/{owner}/{repo}/releases/tags/{tag}", aToken, "contents=read", getTaggedRelease},
+	{"release", "GET /repos/{owner}/{repo}/releases/{id}", aToken, "contents=read", getRelease},
+	{"update_release", "PATCH /repos/{owner}/{repo}/releases/{id}", aToken, "contents=write", updateRelease},
+	{"delete_release", "DELETE /repos/{owner}/{repo}/releases/{id}", aToken, "contents=write", deleteRelease},
+	{"upload_asset", "POST /repos/{owner}/{repo}/releases/{id}/assets", aToken, "contents=write", uploadAsset},
 	{"create_release", "POST /repos/{owner}/{repo}/releases", aToken, "contents=write", createRelease},
 	{"issues", "GET /repos/{owner}/{repo}/issues", aToken, "issues=read", getIssues},
 	{"create_issue", "POST /repos/{owner}/{repo}/issues", aToken, "issues=write", createIssue},
@@ -62,6 +67,9 @@ var serviceRoutes = []route{
 	{"id_token", "GET " + idTokenPath, anyone, "", getIDToken},
 }
 
+// graphQLRoute is at /graphql, and at /api/graphql as Enterprise Server has it.
+var graphQLRoute = route{"graphql", "POST /graphql", aToken, "", graphQL}
+
 // gitRoutes are git's smart HTTP protocol, at the repository's clone URL.
 var gitRoutes = []route{
 	{"git_refs", "GET /{owner}/{repo}/info/refs", aGitClient, "", shareGit},
@@ -75,9 +83,17 @@ var unknownRoute = route{"unknown", "/", anyone, "", func(*GitHub, *request) ans
 // webhookRoute is a name only: faults under it lose deliveries.
 const webhookRoute = "webhook"
 
+// maxBody is how long a request's body may be.
+func (rt route) maxBody() int64 {
+	if rt.caller == aGitClient || rt.name == "upload_asset" {
+		return 64 << 20
+	}
+	return maxBody
+}
+
 // isRoute tells whether faults can select that name.
 func isRoute(name string) bool {
-	for _, rt := range slices.Concat(apiRoutes, serviceRoutes, gitRoutes, []route{unknownRoute}) {
+	for _, rt := range slices.Concat(apiRoutes, serviceRoutes, gitRoutes, []route{graphQLRoute, unknownRoute}) {
 		if rt.name == name {
 			return true
 		}
@@ -104,6 +120,9 @@ func (g *GitHub) newMux() *http.ServeMux {
 	for _, rt := range apiRoutes {
 		handle(rt, g.serveAPI, "")
 		handle(rt, g.serveAPI, "/api/v3")
+	}
+	for _, prefix := range []string{"", "/api"} {
+		handle(graphQLRoute, g.serveAPI, prefix)
 	}
 	for _, rt := range slices.Concat(serviceRoutes, gitRoutes) {
 		handle(rt, g.serveService, "")

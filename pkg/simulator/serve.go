@@ -9,11 +9,8 @@ import (
 	"strings"
 )
 
-// What a request's body may hold, and what a push may.
-const (
-	maxBody = 1 << 20
-	maxPack = 64 << 20
-)
+// maxBody is how long a JSON body may be.
+const maxBody = 1 << 20
 
 // serveAPI answers one call of the REST API. Signatures are checked and answers
 // rendered outside the lock.
@@ -39,11 +36,7 @@ func (g *GitHub) serveService(rt route, w http.ResponseWriter, r *http.Request) 
 // serve wraps the work in what holds for every call: faults, the log, headers.
 func (g *GitHub) serve(rt route, w http.ResponseWriter, r *http.Request, work func(*request) answer) {
 	q := &request{Request: r, fault: g.faults.take(rt.name)}
-	limit := int64(maxBody)
-	if rt.caller == aGitClient {
-		limit = maxPack
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rt.maxBody()))
 	if err != nil {
 		tooLarge := refuse(http.StatusRequestEntityTooLarge, "Request body is too large")
 		work = func(*request) answer { return tooLarge }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,19 +13,22 @@ import (
 type Server struct {
 	*GitHub
 	URL       string // GitHub's face
-	ManageURL string // the back door
+	ManageURL string // the back door, always plain http
+	CA        []byte // the authority behind an https URL, as PEM; nil with http
 
 	servers []*http.Server
 }
 
 // Start serves a new GitHub on two free ports of 127.0.0.1.
-func Start(o Options) (*Server, error) {
-	s := &Server{GitHub: New(o)}
+func Start(o Options) (*Server, error) { return start(o, nil, nil) }
+
+func start(o Options, authority []byte, secure *tls.Config) (*Server, error) {
+	s := &Server{GitHub: New(o), CA: authority}
 	var err error
-	if s.URL, err = s.listen(s.Handler()); err != nil {
+	if s.URL, err = s.listen(s.Handler(), secure); err != nil {
 		return nil, err
 	}
-	if s.ManageURL, err = s.listen(s.Manage()); err != nil {
+	if s.ManageURL, err = s.listen(s.Manage(), nil); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -41,10 +45,15 @@ func (s *Server) Close() {
 	s.GitHub.Close()
 }
 
-func (s *Server) listen(h http.Handler) (string, error) {
+// listen serves on a free port of 127.0.0.1, by https unless secure is nil.
+func (s *Server) listen(h http.Handler, secure *tls.Config) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("listen on loopback: %w", err)
+	}
+	scheme, address := "http://", l.Addr().String()
+	if secure != nil {
+		l, scheme = tls.NewListener(l, secure), "https://"
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.servers = append(s.servers, server)
@@ -53,5 +62,5 @@ func (s *Server) listen(h http.Handler) (string, error) {
 			panic(fmt.Sprintf("simulator: serve: %v", err))
 		}
 	}()
-	return "http://" + l.Addr().String(), nil
+	return scheme + address, nil
 }

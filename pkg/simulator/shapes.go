@@ -128,20 +128,20 @@ func (g *GitHub) refShape(r *repository, ref string) object {
 
 func (g *GitHub) releaseShape(repo *repository, r *release) object {
 	api := fmt.Sprintf("%s/repos/%s/releases/%d", g.base, repo.fullName(), r.id)
-	shape := object{
+	assets := []object{}
+	for _, a := range r.assets {
+		assets = append(assets, g.assetShape(repo, r, a))
+	}
+	return object{
 		"id": r.id, "node_id": nodeID("Release", r.id), "url": api,
 		"html_url": g.base + "/" + repo.fullName() + "/releases/tag/" + url.PathEscape(r.tag),
 		"tag_name": r.tag, "target_commitish": r.target, "name": r.name, "body": r.text,
-		"draft": r.draft, "prerelease": r.early, "author": g.userShape(r.author), "assets": []object{},
+		"draft": r.draft, "prerelease": r.early, "author": g.userShape(r.author), "assets": assets,
 		"assets_url": api + "/assets", "upload_url": api + "/assets{?name,label}",
 		"tarball_url": g.base + "/repos/" + repo.fullName() + "/tarball/" + url.PathEscape(r.tag),
 		"zipball_url": g.base + "/repos/" + repo.fullName() + "/zipball/" + url.PathEscape(r.tag),
-		"created_at":  stamp(r.created), "published_at": stamp(r.created),
+		"created_at":  stamp(r.created), "published_at": stampOrNull(r.published),
 	}
-	if r.draft {
-		shape["published_at"] = nil
-	}
-	return shape
 }
 
 func (g *GitHub) issueShape(repo *repository, i *issue) object {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -64,8 +65,14 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	return newStageOn(t, simulator.Start)
+}
+
+// newStageOn is newStage on a server of another kind.
+func newStageOn(t *testing.T, start func(simulator.Options) (*simulator.Server, error)) *stage {
+	t.Helper()
 	s := &stage{t: t, clock: &clock{now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}, key: testKey()}
-	server, err := simulator.Start(simulator.Options{Now: s.clock.Now})
+	server, err := start(simulator.Options{Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +144,9 @@ func (s *stage) do(method, path, token string, body any, header ...string) (resp
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.CA)
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
 		return response{}, err
