@@ -16,16 +16,21 @@ import (
 // terminal the default format is text.
 func newLog(w io.Writer, text string) (*slog.Logger, error) {
 	var level slog.Level
-	format := "json"
+	format, levels, formats := "json", 0, 0
 	for part := range strings.SplitSeq(text, ",") {
 		switch part {
 		case "json", "text":
 			format = part
+			formats++
 		default:
 			if err := level.UnmarshalText([]byte(part)); err != nil {
-				return nil, fmt.Errorf("--log: %q is neither a level (debug, info, warn, error) nor a format (json, text)", part)
+				return nil, fmt.Errorf("%q is neither a level (debug, info, warn, error) nor a format (json, text)", part)
 			}
+			levels++
 		}
+	}
+	if levels > 1 || formats > 1 {
+		return nil, fmt.Errorf("%q names more than one level or more than one format", text)
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if format == "text" || isTerminal(w) {

@@ -33,7 +33,7 @@ type serveCommand struct {
 
 // Help is shown below the flags' list.
 func (serveCommand) Help() string {
-	return "Example: curfew serve --url https://curfew.example.com --app-id Iv23abc --app-key app.pem --policy ./policy"
+	return "Example:\n\n    curfew serve --url https://curfew.example.com --app-id Iv23abc --app-key app.pem --policy ./policy"
 }
 
 // Run serves until ctx ends, then drains: what is in flight is finished, new exchanges are refused.
@@ -44,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) error {
 	}
 	log, err := newLog(t.err, r.Log)
 	if err != nil {
-		return wrongUse{err}
+		return wrongUse{fmt.Errorf("--log: %w", err)}
 	}
 	s, err := open(ctx, r, log)
 	if err != nil {
@@ -78,7 +78,7 @@ func open(ctx context.Context, r resolved, log *slog.Logger) (_ *exchanger, err 
 		}
 	}()
 	if s.listener, err = net.Listen("tcp", r.Listen); err != nil {
-		return nil, wrongUse{fmt.Errorf("--listen: %w", err)}
+		return nil, wrongUse{fmt.Errorf("--listen: %w; choose another address, or port 0 for any that is free", err)}
 	}
 	if s.origin, err = publicOrigin(r.url, s.listener.Addr()); err != nil {
 		return nil, wrongUse{fmt.Errorf("--url: %w", err)}

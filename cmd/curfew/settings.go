@@ -3,14 +3,20 @@ package main
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +33,7 @@ type settings struct {
 	TLSKey         string   `name:"tls-key" help:"PEM file: the key of --tls-certificate." type:"path" placeholder:"FILE"`
 	TrustedProxy   []string `name:"trusted-proxy" help:"Network (CIDR) of proxies whose X-Forwarded-For is believed; repeatable." placeholder:"CIDR"`
 	AppID          string   `name:"app-id" help:"The GitHub App: client id or app id." placeholder:"ID"`
-	AppKey         string   `name:"app-key" help:"PEM file of the App's private key, not readable by everybody." type:"path" placeholder:"FILE"`
+	AppKey         string   `name:"app-key" help:"PEM file of the App's private key, not readable by everybody; or CURFEW_APP_KEY_PEM holds its content." type:"path" placeholder:"FILE"`
 	Issuer         []string `default:"https://token.actions.githubusercontent.com" help:"Accepted OIDC issuer; repeatable (https, or http on loopback)."`
 	GitHub         string   `name:"github" default:"https://api.github.com" help:"GitHub's API (GitHub Enterprise Server: https://HOST/api/v3)."`
 	CACertificate  string   `name:"ca-certificate" help:"PEM file of further roots for issuer and API." type:"path" placeholder:"FILE"`
@@ -60,6 +66,8 @@ func (s settings) resolve(getenv func(string) string) (resolved, error) {
 	r := resolved{settings: s, now: time.Now}
 	var wrong faults
 	wrong.note("--url", r.resolveURL())
+	wrong.note("--listen", checkListen(s.Listen))
+	wrong.note("--tls-certificate", r.checkTLS())
 	wrong.note("--app-id", required(s.AppID, "the App's client id or app id, from the App's settings page"))
 	wrong.note("--app-key", r.resolveAppKey(getenv))
 	wrong.note("--policy", r.checkPolicy())
@@ -68,8 +76,8 @@ func (s settings) resolve(getenv func(string) string) (resolved, error) {
 	wrong.note("--database", r.resolveDatabase())
 	wrong.note("--operator-token", r.resolveOperators())
 	wrong.note("--trusted-proxy", r.resolveProxies())
-	if (s.TLSCertificate == "") != (s.TLSKey == "") {
-		wrong.note("--tls-key", errors.New("--tls-certificate and --tls-key are given together or not at all"))
+	if _, err := newLog(io.Discard, s.Log); err != nil {
+		wrong.note("--log", err)
 	}
 	return r, wrong.err()
 }
@@ -111,7 +119,40 @@ func (r *resolved) resolveURL() (err error) {
 		r.url, err = api.Origin(r.URL)
 	}
 	if err != nil {
-		return fmt.Errorf("%q: %w", r.URL, err)
+		return fmt.Errorf("%q: %w", redactURL(r.URL), err)
+	}
+	return nil
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not of the form HOST:PORT, such as 127.0.0.1:8080", address)
+	}
+	return nil
+}
+
+// checkTLS finds out before the first client does whether certificate and key fit.
+func (r *resolved) checkTLS() error {
+	if r.TLSCertificate == "" && r.TLSKey == "" {
+		return nil
+	}
+	if r.TLSCertificate == "" || r.TLSKey == "" {
+		return errors.New("--tls-certificate and --tls-key are given together or not at all")
+	}
+	certificate, err := os.ReadFile(r.TLSCertificate)
+	if err != nil {
+		return err
+	}
+	key, err := secret.ReadFile(r.TLSKey)
+	if err != nil {
+		return fmt.Errorf("--tls-key: %w", err)
+	}
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		return fmt.Errorf("%s and %s are no certificate and its key in PEM: %w", r.TLSCertificate, r.TLSKey, err)
 	}
 	return nil
 }
@@ -140,8 +181,11 @@ func (r *resolved) checkPolicy() error {
 		return err
 	}
 	st, err := os.Stat(r.Policy)
-	if err == nil && !st.IsDir() {
-		err = fmt.Errorf("%s is not a directory", r.Policy)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no directory %s", r.Policy)
+	case err == nil && !st.IsDir():
+		return fmt.Errorf("%s is not a directory", r.Policy)
 	}
 	return err
 }
@@ -149,8 +193,8 @@ func (r *resolved) checkPolicy() error {
 // resolveWeb finds the web pages' origin that belongs to the API: that is how resources are named.
 func (r *resolved) resolveWeb() error {
 	u, err := url.Parse(r.GitHub)
-	if err != nil {
-		return errors.New("it is not a URL")
+	if err != nil || u.Host == "" || u.User != nil {
+		return fmt.Errorf("%q is not of the form https://HOST or https://HOST/api/v3", redactURL(r.GitHub))
 	}
 	host := u.Host
 	switch sub, isData := strings.CutPrefix(u.Hostname(), "api."); {
@@ -159,8 +203,10 @@ func (r *resolved) resolveWeb() error {
 	case isData && strings.HasSuffix(sub, ".ghe.com"):
 		host = sub
 	}
-	r.web, err = api.Origin(u.Scheme + "://" + host)
-	return err
+	if r.web, err = api.Origin(u.Scheme + "://" + host); err != nil {
+		return fmt.Errorf("%q: %w", r.GitHub, err)
+	}
+	return nil
 }
 
 func (r *resolved) resolveRoots() error {
@@ -186,8 +232,11 @@ func (r *resolved) resolveDatabase() error {
 		return fmt.Errorf("%q is not of the form sqlite:PATH", redactURL(r.Database))
 	}
 	r.sqlite = path
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return err
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
+	if st, err := os.Stat(filepath.Dir(path)); err != nil || !st.IsDir() {
+		return fmt.Errorf("there is no directory %s to make the file in", filepath.Dir(path))
 	}
 	return nil
 }
@@ -215,17 +264,19 @@ func (r *resolved) resolveOperators() error {
 		if len(line) == 0 {
 			continue
 		}
-		var digest [32]byte
-		if len(line) != hex.EncodedLen(len(digest)) {
-			return fmt.Errorf("%s:%d is not a SHA-256 in hex; make one with: printf %%s \"$TOKEN\" | sha256sum", r.OperatorToken, n)
+		digest, err := hex.DecodeString(string(line))
+		if err != nil || len(digest) != sha256.Size {
+			return fmt.Errorf("%s:%d is not a SHA-256 in hex; make one with: %s", r.OperatorToken, n, makeDigest)
 		}
-		if _, err := hex.Decode(digest[:], line); err != nil {
-			return fmt.Errorf("%s:%d is not a SHA-256 in hex", r.OperatorToken, n)
-		}
-		r.operators = append(r.operators, digest)
+		r.operators = append(r.operators, [sha256.Size]byte(digest))
+	}
+	if len(r.operators) == 0 {
+		return fmt.Errorf("%s holds no SHA-256 in hex; make one with: %s", r.OperatorToken, makeDigest)
 	}
 	return nil
 }
+
+const makeDigest = `printf %s "$TOKEN" | sha256sum | cut -d' ' -f1`
 
 func (r *resolved) resolveProxies() error {
 	for _, text := range r.TrustedProxy {
