@@ -47,10 +47,21 @@ type wrongUse struct{ error }
 func (w wrongUse) Unwrap() error { return w.error }
 
 func main() {
+	dropEmptyVariables()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
+}
+
+// dropEmptyVariables makes a variable that is set to nothing the same as one that
+// is not set, as it is in containers: kong would read an empty path as the folder one is in.
+func dropEmptyVariables() {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CURFEW_") && value == "" {
+			_ = os.Unsetenv(name) // it fails for names only that no variable has
+		}
+	}
 }
 
 // run carries out one command line and returns the exit code.
@@ -60,7 +71,6 @@ func run(ctx context.Context, args []string, t terminal) int {
 	parser, err := kong.New(&c,
 		kong.Name("curfew"),
 		kong.Description("Just-in-time privilege elevation for GitHub Actions. Each flag can be set by an environment variable too: --app-key by CURFEW_APP_KEY."),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("CURFEW"),
 		kong.Writers(t.out, t.err),
@@ -79,9 +89,22 @@ func run(ctx context.Context, args []string, t terminal) int {
 		return exited // help was asked for and printed
 	}
 	if err != nil {
-		return report(t, wrongUse{err})
+		return report(t, misread(err))
 	}
 	return report(t, parsed.Run())
+}
+
+// misread says what was wrong with the command line, and where its help is.
+func misread(err error) error {
+	text, verb := err.Error(), "curfew"
+	var at *kong.ParseError
+	if errors.As(err, &at) && at.Context.Selected() != nil {
+		verb = at.Context.Selected().FullPath()
+	}
+	if flag, rest, found := strings.Cut(text, ": expected "); found && strings.HasSuffix(rest, "(<EOL>)") {
+		text = flag + ": its value is missing"
+	}
+	return wrongUse{fmt.Errorf("%s; see: %s --help", text, verb)}
 }
 
 // report says what went wrong, once, and gives the exit code for it.
