@@ -19,6 +19,9 @@ type auditCommand struct {
 	Checkpoint auditCheckpointCommand `cmd:"" help:"Print the log's signed checkpoint, to be kept elsewhere."`
 }
 
+// Help is shown below the flags' list.
+func (auditCommand) Help() string { return auditVerifyCommand{}.Help() }
+
 // A storedLog is where the audit verbs find a log.
 type storedLog struct {
 	Database string `default:"sqlite:curfew.db" help:"The ledger: sqlite:PATH. A server may be using it."`
@@ -41,7 +44,7 @@ type auditVerifyCommand struct {
 
 // Help is shown below the flags' list.
 func (auditVerifyCommand) Help() string {
-	return "Example: curfew audit verify --database sqlite:curfew.db --checkpoint last-month.note\nExits with 1 if the log is not as it was signed."
+	return "Example:\n\n    curfew audit verify --database sqlite:curfew.db --checkpoint last-month.note\n\nExits with 1 if the log is not as it was signed."
 }
 
 // Run checks the whole log against its signed checkpoint.
@@ -50,11 +53,9 @@ func (c *auditVerifyCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return wrongUse{fmt.Errorf("--public-key: %w", err)}
 	}
-	kept := make([][]byte, len(c.Checkpoint))
-	for i, path := range c.Checkpoint {
-		if kept[i], err = os.ReadFile(path); err != nil {
-			return wrongUse{fmt.Errorf("--checkpoint: %w", err)}
-		}
+	kept, err := c.kept(verifier)
+	if err != nil {
+		return wrongUse{fmt.Errorf("--checkpoint: %w", err)}
 	}
 	log, err := c.open(ctx)
 	if err != nil {
@@ -71,7 +72,27 @@ func (c *auditVerifyCommand) Run(ctx context.Context, t terminal) error {
 			report.First = -1
 		}
 	}
+	_, err = audit.OpenCheckpoint(log.Checkpoint(), verifier)
+	if unsigned := new(note.UnverifiedNoteError); errors.As(err, &unsigned) {
+		report.Problem = "its checkpoint is not signed by the key " + verifier.Name() + ": somebody else signed it, or --public-key is another log's"
+	}
 	return c.tell(t, report)
+}
+
+// kept reads the checkpoints that were kept elsewhere.
+func (c *auditVerifyCommand) kept(verifier note.Verifier) ([][]byte, error) {
+	all := make([][]byte, len(c.Checkpoint))
+	for i, path := range c.Checkpoint {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := audit.OpenCheckpoint(content, verifier); err != nil {
+			return nil, fmt.Errorf("%s is no checkpoint that the key %s signed; make one with: curfew audit checkpoint", path, verifier.Name())
+		}
+		all[i] = content
+	}
+	return all, nil
 }
 
 func (c *auditVerifyCommand) tell(t terminal, r audit.Report) error {
@@ -120,6 +141,11 @@ func (c *auditVerifyCommand) verifier() (note.Verifier, error) {
 }
 
 type auditCheckpointCommand struct{ storedLog }
+
+// Help is shown below the flags' list.
+func (auditCheckpointCommand) Help() string {
+	return "Example:\n\n    curfew audit checkpoint --database sqlite:curfew.db > last-month.note"
+}
 
 // Run prints the checkpoint as it stands.
 func (c *auditCheckpointCommand) Run(ctx context.Context, t terminal) error {
