@@ -24,7 +24,7 @@ type demoCommand struct {
 
 // Help is shown below the flags' list.
 func (demoCommand) Help() string {
-	return "Example: go run ./cmd/curfew demo\nExits with 0 only if every act held."
+	return "Example:\n\n    go run ./cmd/curfew demo\n\nExits with 0 only if every act held."
 }
 
 // Run plays every act in turn and reports what was seen.

@@ -13,12 +13,17 @@ type healthCommand struct {
 	TLS    bool   `name:"tls" help:"The server serves TLS itself."`
 }
 
+// Help is shown below the flags' list.
+func (healthCommand) Help() string {
+	return "Example:\n\n    curfew health --listen 127.0.0.1:8080\n\nExits with 1 if the server does not answer."
+}
+
 // Run asks /healthz on loopback and fails unless the answer is 200. The
 // certificate is not checked: it is made out to the public name.
 func (c *healthCommand) Run(ctx context.Context) error {
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return wrongUse{fmt.Errorf("--listen: %w", err)}
+		return wrongUse{fmt.Errorf("--listen: %q is not of the form HOST:PORT", c.Listen)}
 	}
 	transport := &http.Transport{TLSClientConfig: tlsWith(nil)}
 	scheme := "http"

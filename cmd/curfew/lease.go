@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/api"
+	"github.com/curfew-dev/curfew/pkg/lease"
 	"github.com/curfew-dev/curfew/pkg/secret"
 )
 
 type leaseCommand struct {
 	List leaseListCommand `cmd:"" help:"List leases, newest first."`
 }
+
+// Help is shown below the flags' list.
+func (leaseCommand) Help() string { return leaseListCommand{}.Help() }
 
 type leaseListCommand struct {
 	Server            string        `required:"" help:"The server's origin." placeholder:"ORIGIN"`
@@ -34,25 +38,30 @@ type leaseListCommand struct {
 
 // Help is shown below the flags' list.
 func (leaseListCommand) Help() string {
-	return "Example: curfew lease list --server https://curfew.example.com --operator-token-file token --live"
+	return "Example:\n\n    curfew lease list --server https://curfew.example.com --operator-token-file token --live"
 }
 
 // Run lists leases of a running server.
 func (c *leaseListCommand) Run(ctx context.Context, t terminal) error {
 	origin, err := api.Origin(c.Server)
 	if err != nil {
-		return wrongUse{fmt.Errorf("--server: %q: %w", c.Server, err)}
+		return wrongUse{fmt.Errorf("--server: %q: %w", redactURL(c.Server), err)}
 	}
 	if c.Limit < 1 {
 		return wrongUse{fmt.Errorf("--limit: %d is not 1 or more", c.Limit)}
 	}
-	token, err := secret.ReadFile(c.OperatorTokenFile)
+	for _, state := range c.State {
+		if !lease.State(state).Valid() {
+			return wrongUse{fmt.Errorf("--state: %q is none of pending, active, refused, ending, indeterminate, revoked, gone, expired", state)}
+		}
+	}
+	token, err := readToken(c.OperatorTokenFile)
 	if err != nil {
 		return wrongUse{fmt.Errorf("--operator-token-file: %w", err)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	leases, err := c.fetch(ctx, origin, secret.New(strings.TrimSpace(string(token))))
+	leases, err := c.fetch(ctx, origin, token)
 	if err != nil {
 		return err
 	}
@@ -60,6 +69,19 @@ func (c *leaseListCommand) Run(ctx context.Context, t terminal) error {
 		return printJSON(t.out, leases)
 	}
 	return printLeases(t.out, leases)
+}
+
+// readToken reads a file of one line, which is a secret.
+func readToken(path string) (secret.Text, error) {
+	content, err := secret.ReadFile(path)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	token := strings.TrimSpace(string(content))
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secret.Text{}, fmt.Errorf("%s does not hold one token on one line", path)
+	}
+	return secret.New(token), nil
 }
 
 // fetch follows the pages until there are enough leases or no more.
@@ -99,7 +121,7 @@ func getJSON(ctx context.Context, address string, token secret.Text, into any) e
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("the server gave no answer: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body := json.NewDecoder(io.LimitReader(response.Body, 16<<20))

@@ -11,6 +11,9 @@ var version string
 
 type versionCommand struct{}
 
+// Help is shown below the flags' list.
+func (versionCommand) Help() string { return "Example:\n\n    curfew version" }
+
 // Run prints version, revision and toolchain.
 func (versionCommand) Run(t terminal) error {
 	_, err := fmt.Fprintln(t.out, "curfew", versionText(), runtime.Version())
