@@ -108,6 +108,7 @@ func TestWhatATokensPermissionsAllow(t *testing.T) {
 		"nothing": s.mint(object{"metadata": "read"}, "web"), "reader": s.mint(object{"contents": "read"}, "web"),
 		"writer": s.mint(object{"contents": "write"}, "web"), "watcher": s.mint(object{"actions": "read"}, "web"),
 		"clerk": s.mint(object{"issues": "read"}, "web"), "elsewhere": s.mint(object{"contents": "write"}, "api"),
+		"deployer": s.mint(object{"deployments": "write"}, "web"),
 	}
 	ref := object{"ref": "refs/tags/v1", "sha": job.SHA}
 	jobPath := fmt.Sprint("/repos/acme/web/actions/jobs/", job.ID)
@@ -128,6 +129,9 @@ func TestWhatATokensPermissionsAllow(t *testing.T) {
 		{"writer", "GET", "/repos/acme/web/issues", nil, 403, "issues=read"},
 		{"clerk", "GET", "/repos/acme/web/issues", nil, 200, "issues=read"},
 		{"clerk", "POST", "/repos/acme/web/issues", object{"title": "x"}, 403, "issues=write"},
+		{"writer", "POST", "/repos/acme/web/deployments", object{"ref": "main"}, 403, "deployments=write"},
+		{"deployer", "POST", "/repos/acme/web/deployments", object{"ref": "main"}, 201, "deployments=write"},
+		{"deployer", "POST", "/repos/acme/web/deployments", object{"ref": "none"}, 422, "deployments=write"},
 		{"writer", "GET", jobPath, nil, 403, "actions=read"},
 		{"watcher", "GET", jobPath, nil, 200, "actions=read"},
 	} {

@@ -103,9 +103,9 @@ func TestFaultsOfAMint(t *testing.T) {
 func TestWiderAnswers(t *testing.T) {
 	for wider, want := range map[string]simulator.Mint{
 		"":             {Permissions: map[string]string{"contents": "read", "metadata": "read"}, Repositories: []int64{2001}, Selection: "selected"},
-		"permissions":  {Permissions: map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "metadata": "read"}, Repositories: []int64{2001}, Selection: "selected"},
+		"permissions":  {Permissions: map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "deployments": "write", "metadata": "read"}, Repositories: []int64{2001}, Selection: "selected"},
 		"repositories": {Permissions: map[string]string{"contents": "read", "metadata": "read"}, Repositories: []int64{2001, 2002}, Selection: "selected"},
-		"all":          {Permissions: map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "metadata": "read"}, Selection: "all"},
+		"all":          {Permissions: map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "deployments": "write", "metadata": "read"}, Selection: "all"},
 		"expires":      {Permissions: map[string]string{"contents": "read", "metadata": "read"}, Repositories: []int64{2001}, Selection: "selected"},
 	} {
 		t.Run("wider "+wider, func(t *testing.T) {

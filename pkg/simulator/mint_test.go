@@ -29,7 +29,7 @@ func many(name string, n int) []string {
 
 func TestWhatAMintGives(t *testing.T) {
 	s := newStage(t)
-	all := map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "metadata": "read"}
+	all := map[string]string{"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "deployments": "write", "metadata": "read"}
 
 	for _, row := range []struct {
 		about        string

@@ -32,6 +32,7 @@ type repository struct {
 	issues   []*issue
 
 	releasesMade int64 // deleted ones included
+	deployments  int64 // made so far
 
 	objects objectStore
 	dir     string // git's folder; empty until git is used

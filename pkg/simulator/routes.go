@@ -55,6 +55,7 @@ var apiRoutes = []route{
 	{"create_release", "POST /repos/{owner}/{repo}/releases", aToken, "contents=write", createRelease},
 	{"issues", "GET /repos/{owner}/{repo}/issues", aToken, "issues=read", getIssues},
 	{"create_issue", "POST /repos/{owner}/{repo}/issues", aToken, "issues=write", createIssue},
+	{"create_deployment", "POST /repos/{owner}/{repo}/deployments", aToken, "deployments=write", createDeployment},
 	{"job", "GET /repos/{owner}/{repo}/actions/jobs/{id}", aToken, "actions=read", getJob},
 	{"run", "GET /repos/{owner}/{repo}/actions/runs/{id}", aToken, "actions=read", getRun},
 	{"run_jobs", "GET /repos/{owner}/{repo}/actions/runs/{id}/attempts/{attempt}/jobs", aToken, "actions=read", getRunJobs},

@@ -14,16 +14,18 @@ type Server struct {
 	*GitHub
 	URL       string // GitHub's face
 	ManageURL string // the back door, always plain http
-	CA        []byte // the authority behind an https URL, as PEM; nil with http
+
+	CA          []byte          // the authority behind an https URL, as PEM; nil with http
+	Certificate tls.Certificate // of an https URL, and for others whose hosts StartTLS named
 
 	servers []*http.Server
 }
 
 // Start serves a new GitHub on two free ports of 127.0.0.1.
-func Start(o Options) (*Server, error) { return start(o, nil, nil) }
+func Start(o Options) (*Server, error) { return start(o, nil) }
 
-func start(o Options, authority []byte, secure *tls.Config) (*Server, error) {
-	s := &Server{GitHub: New(o), CA: authority}
+func start(o Options, secure *tls.Config) (*Server, error) {
+	s := &Server{GitHub: New(o)}
 	var err error
 	if s.URL, err = s.listen(s.Handler(), secure); err != nil {
 		return nil, err

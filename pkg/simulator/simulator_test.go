@@ -88,7 +88,7 @@ func newStageOn(t *testing.T, start func(simulator.Options) (*simulator.Server, 
 		s.must(err)
 	}
 	s.app, err = s.AddApp(simulator.App{Slug: "curfew", KeyPEM: keyPEM(s.key), Permissions: map[string]string{
-		"contents": "write", "issues": "read", "actions": "read", "workflows": "write",
+		"contents": "write", "issues": "read", "actions": "read", "workflows": "write", "deployments": "write",
 	}})
 	s.must(err)
 	s.installation, err = s.Install(simulator.Installation{AppID: s.app.ID, Owner: "acme"})

@@ -26,7 +26,12 @@ func StartTLS(o Options, hosts ...string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate: %w", err)
 	}
-	return start(o, authority, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}})
+	s, err := start(o, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		return nil, err
+	}
+	s.CA, s.Certificate = authority, certificate
+	return s, nil
 }
 
 // newCertificate makes an authority, as PEM, and a certificate of its.
