@@ -60,6 +60,30 @@ func TestExamplesDoWhatTheirCommentsSay(t *testing.T) {
 		}, problem.AboveCeiling},
 		{"not to another owner", workload(func(w *identity.Workload) { w.RepositoryOwnerID = 1002 }), problem.Denied},
 	})
+	sync := deploy.with(examples, func(s *scene) {
+		s.workload = job(scope.Repository{ID: 3001, Name: "ops"}, "sync.yml")
+		s.request.Grant = "sync"
+	})
+	publish := release.with(examples, func(s *scene) {
+		s.workload.JobWorkflow = "acme/ops/.github/workflows/publish.yml@refs/heads/main"
+		s.request.Grant = "publish"
+	})
+	decides(t, sync, []row{
+		{"both at once", targets(web, api), ""},
+		{"not a third", targets(web, mail), problem.NoGrantMatches},
+		{"not from a branch", workload(func(w *identity.Workload) { w.Ref = "refs/heads/dev" }), problem.NoGrantMatches},
+		{"not from the deploy workflow", workload(func(w *identity.Workload) { w.WorkflowRef = deploying.workload.WorkflowRef }), problem.NoGrantMatches},
+	})
+	decides(t, publish, []row{
+		{"from any workflow that calls it", workload(func(w *identity.Workload) {
+			w.WorkflowRef = "acme/web/.github/workflows/any.yml@refs/heads/main"
+		}), ""},
+		{"not for another repository", targets(api), problem.NoGrantMatches},
+		{"not from another ref of the shared workflow", workload(func(w *identity.Workload) {
+			w.JobWorkflow = "acme/ops/.github/workflows/publish.yml@refs/heads/dev"
+		}), problem.NoGrantMatches},
+		{"not from the caller's own file", workload(func(w *identity.Workload) { w.JobWorkflow = w.WorkflowRef }), problem.NoGrantMatches},
+	})
 	decides(t, release, []row{
 		{"by hand too", workload(func(w *identity.Workload) { w.EventName = "workflow_dispatch" }), ""},
 		{"not on a schedule", workload(func(w *identity.Workload) { w.EventName = "schedule" }), problem.NoGrantMatches},
