@@ -53,3 +53,28 @@ func (g *GitHub) push(owner, name string, change func(*repository) (object, erro
 	g.hook.send(e)
 	return nil
 }
+
+// File reads one file of the default branch, as the ground truth.
+func (g *GitHub) File(owner, repo, path string) (content []byte, found bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, err := g.repository(owner, repo)
+	if err != nil {
+		return nil, false
+	}
+	content, found = r.files[path]
+	return bytes.Clone(content), found
+}
+
+// Ref finds what a full ref such as refs/tags/v1 leads to: the id of a commit or
+// of an annotated tag.
+func (g *GitHub) Ref(owner, repo, ref string) (sha string, found bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, err := g.repository(owner, repo)
+	if err != nil {
+		return "", false
+	}
+	sha, found = r.refs[ref]
+	return sha, found
+}
