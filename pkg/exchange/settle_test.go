@@ -181,6 +181,24 @@ func TestASealedTokenThatDoesNotOpenWaitsForGitHub(t *testing.T) {
 	}
 }
 
+// Whoever looks too early, as two sweeps at once may, proves nothing.
+func TestALookAheadOfTimeProvesNothing(t *testing.T) {
+	s := newStage(t)
+	issued := s.granted(s.ask(worker(1)))
+	s.wait(5 * time.Minute)
+	s.github.onRevoke = func(string) (int, error) { return 401, nil }
+	s.github.onProbe = s.github.onRevoke
+	s.must(s.hall.EndByToken(s.ctx, issued.Handle, "c-2"))
+	early := s.lease(issued.Lease.ID)
+	s.wait(10*time.Second - 1)
+	early.NextAt = s.clock()
+	s.must(s.ledger.Postpone(s.ctx, early))
+	s.sweep()
+	if l := s.is(issued.Lease.ID, lease.Ending, lease.CausePost); !l.NextAt.Equal(s.clock().Add(1)) || !l.Dead401At.Equal(early.Dead401At) {
+		t.Errorf("due again at %s, first seen dead at %s", l.NextAt, l.Dead401At)
+	}
+}
+
 func TestWhatIsUnknownOrOverIsFineToEnd(t *testing.T) {
 	s := newStage(t)
 	issued := s.granted(s.ask(worker(1)))
@@ -291,20 +309,25 @@ func TestNoTokenLeavesOnceItsJobHasEnded(t *testing.T) {
 			s.Errorf("end: %v", err)
 		}
 	}
-	for when, arrange := range map[string]func(*stage){
-		"while GitHub mints": func(s *stage) { s.github.minting = func() { endJob(s) } },
-		"as the issue is being recorded": func(s *stage) {
+	for when, row := range map[string]struct {
+		arrange func(*stage)
+		events  []audit.Event
+	}{
+		"while GitHub mints": {func(s *stage) { s.github.minting = func() { endJob(s) } },
+			[]audit.Event{audit.LeaseIntent, audit.LeaseEnding, audit.LeaseEnded}}, // it was never issued
+		"as the issue is being recorded": {func(s *stage) {
 			s.ledger.before = func(_ string, r audit.Record) error {
 				if r.Event == audit.LeaseIssued {
 					endJob(s)
 				}
 				return nil
 			}
-		},
+		}, []audit.Event{audit.LeaseIntent, audit.LeaseIssued, audit.LeaseEnding, audit.LeaseEnded}},
 	} {
 		s := newStage(t)
-		arrange(s)
+		row.arrange(s)
 		issued, err := s.hall.Exchange(s.ctx, s.ask(worker(1)))
+		s.recorded(0, row.events...)
 		if issued != nil || !problem.Is(err, problem.JobOver) {
 			t.Errorf("%s: got %v, want job_over", when, err)
 		}
@@ -321,6 +344,9 @@ func TestNoTokenLeavesOnceItsJobHasEnded(t *testing.T) {
 		}
 	}
 	s.granted(s.ask(worker(1))) // another job's end is nothing to this one
+	s.github.minting = nil
+	s.wait(1)
+	s.granted(s.ask(worker(2))) // and a job may ask again after it gave all back
 }
 
 func otherAttempt(n int) identity.Workload {

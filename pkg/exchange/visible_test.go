@@ -123,6 +123,23 @@ func TestWhatIsTold(t *testing.T) {
 
 const denied = "this workload may not have what it asked for"
 
+// Once the target's id is known a name counts for nothing: names change hands.
+func TestANamesakeIsAStranger(t *testing.T) {
+	namesake := friend(1)
+	namesake.RepositoryOwner = "acme"
+	s := newStage(t)
+	r := s.ask(namesake)
+	s.github.mintErr = hinted(problem.NotGrantedToApp)
+	if p := s.refused(r, problem.Denied); p.Hint != "" {
+		t.Errorf("a namesake is told %q", p.Hint)
+	}
+	renamed := worker(1)
+	renamed.RepositoryOwner = "acme-inc"
+	if p := s.refused(s.ask(renamed), problem.NotGrantedToApp); p.Hint == "" {
+		t.Error("the owner under a new name is told nothing")
+	}
+}
+
 func TestACallerOfAnotherOwnerCanBeGranted(t *testing.T) {
 	s := newStage(t)
 	s.granted(s.ask(friend(1)))
