@@ -81,13 +81,18 @@ func (w *wreck) crash(h *histories, step string, runs int, work func(*wreck, *ph
 		w.begin(fmt.Sprintf("%s:%d", step, 1+run%3))
 		h.hold()
 		work(w, p)
-		if w.life.killed(30 * time.Second) {
-			p.killed++
-		} else {
-			_ = w.life.command.Process.Signal(syscall.SIGQUIT) // what it waits for stands in its log then
-			<-w.life.over
-			w.t.Fatalf("%s, run %d: the server was not killed", step, run)
+		for round := 1; !w.life.ends(3 * time.Second); round++ {
+			if round == 5 {
+				_ = w.life.command.Process.Signal(syscall.SIGQUIT) // what it waits for stands in its log then
+				<-w.life.over
+				break
+			}
+			work(w, p) // a client failed before the step
 		}
+		if !w.life.killed() {
+			w.t.Fatalf("%s, run %d: the server was not killed: %v", step, run, w.life.state)
+		}
+		p.killed++
 		w.auditVerifies()
 		h.follow()
 	}
@@ -165,7 +170,7 @@ func killedAtACurfew(t *testing.T, w *wreck) {
 	if status != http.StatusOK {
 		t.Fatalf("%d %s", status, code)
 	}
-	if !w.life.killed(20 * time.Second) {
+	if !w.life.ends(20*time.Second) || !w.life.killed() {
 		t.Fatal("the server was not killed at the curfew")
 	}
 	if !w.github.Alive(got.AccessToken) {
