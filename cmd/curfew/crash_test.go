@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,15 +17,17 @@ import (
 	"github.com/curfew-dev/curfew/pkg/simulator"
 )
 
+var crashRuns = flag.Int("crashes", 50, "how often the server is killed at each step")
+
 // A server that dies at any step of an exchange or of an ending leaves no
 // token alive but those of leases that it still ends, and those of leases that
 // say that there may be one. GitHub's own log is what counts.
 func TestKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	binary := buildWithFailpoints(t)
-	runs := 50
+	runs := *crashRuns
 	if testing.Short() {
-		runs = 5
+		runs = min(runs, 5)
 	}
 	var mu sync.Mutex
 	var phases []*phase

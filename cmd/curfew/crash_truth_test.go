@@ -299,10 +299,10 @@ func (p *phase) within(mints []simulator.Mint) (n int) {
 func countsOf(phases []*phase) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "killed at\truns\tkilled\tleases\tissued\tminted\tknown to no lease\tindeterminate\talive beyond these\treached an end\treader tokens left\t")
+	_, _ = fmt.Fprintln(t, "killed at\truns\tkilled\tleases\tissued\tminted\tknown to no lease\tindeterminate\talive beyond these\treached an end\treplays refused\treader tokens left\t")
 	for _, p := range phases {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", p.step, p.runs, p.killed,
-			p.leases, p.issued, p.minted, p.lost, p.indeterminate, max(0, p.lost-p.indeterminate), p.terminal, p.readers)
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", p.step, p.runs, p.killed,
+			p.leases, p.issued, p.minted, p.lost, p.indeterminate, max(0, p.lost-p.indeterminate), p.terminal, p.replayed, p.readers)
 	}
 	_ = t.Flush() // a strings.Builder takes everything
 	return b.String()
