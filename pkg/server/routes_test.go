@@ -3,7 +3,6 @@ package server_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -47,7 +46,7 @@ func TestWhatIsNotThere(t *testing.T) {
 		"/", "/v1", "/v1/", "/v1/tokens", "/v1/token/", "/v1/token/x", "//v1/token", "/v1//token", "/x/../v1/token", "/v1/./token", "/V1/token",
 		"/v1/locks", "/webhooks/github", "/metrics", "/debug/pprof/", "/v1/leases/", "/.well-known/", "/v1/%2e%2e/healthz",
 	} {
-		for _, r := range []*http.Request{httptest.NewRequest("GET", path, http.NoBody), post(path, form().Encode())} {
+		for _, r := range []*http.Request{httptest.NewRequest(http.MethodGet, path, http.NoBody), post(path, form().Encode())} {
 			if o := s.send(r); o.status != http.StatusNotFound || o.refused.Code != problem.NotFound || o.header.Get("Location") != "" {
 				t.Errorf("%s %s: %d %s", r.Method, path, o.status, o.body)
 			}
@@ -61,9 +60,9 @@ func TestWhatIsNotThere(t *testing.T) {
 // Every answer says what it is, is kept by nobody, and is no page's to read.
 func TestHeadersOfEveryAnswer(t *testing.T) {
 	s := newStage(t, operators)
-	requests := []*http.Request{post("/v1/token", form().Encode()), post("/v1/token", "x"), post("/v1/revoke", "token=x"), httptest.NewRequest("GET", "/nothing", http.NoBody)}
+	requests := []*http.Request{post("/v1/token", form().Encode()), post("/v1/token", "x"), post("/v1/revoke", "token=x"), httptest.NewRequest(http.MethodGet, "/nothing", http.NoBody)}
 	for path := range routes {
-		requests = append(requests, httptest.NewRequest("GET", path, http.NoBody), httptest.NewRequest("OPTIONS", path, http.NoBody))
+		requests = append(requests, httptest.NewRequest(http.MethodGet, path, http.NoBody), httptest.NewRequest(http.MethodOptions, path, http.NoBody))
 	}
 	for _, r := range requests {
 		r.Header.Set("Origin", "https://evil.example")
@@ -88,7 +87,7 @@ func TestMetadata(t *testing.T) {
 		`"token_endpoint_auth_methods_supported":["none"],"revocation_endpoint":"https://curfew.example.com/v1/revoke",` +
 		`"revocation_endpoint_auth_methods_supported":["none"],"grant_types_supported":["urn:ietf:params:oauth:grant-type:token-exchange"],` +
 		`"response_types_supported":[],"subject_token_types_supported":["urn:ietf:params:oauth:token-type:jwt","urn:ietf:params:oauth:token-type:id_token"]}`
-	o := newStage(t).send(httptest.NewRequest("GET", api.PathMetadata, http.NoBody))
+	o := newStage(t).send(httptest.NewRequest(http.MethodGet, api.PathMetadata, http.NoBody))
 	if o.status != http.StatusOK || strings.TrimSpace(o.body) != want {
 		t.Errorf("got  %s\nwant %s", o.body, want)
 	}
@@ -99,8 +98,8 @@ func TestHealth(t *testing.T) {
 	s := newStage(t, func(o *server.Options) { o.Ready = func(context.Context) error { return down } })
 	check := func(when string, healthz, readyz, token int) {
 		t.Helper()
-		got := [3]int{s.send(httptest.NewRequest("GET", "/healthz", http.NoBody)).status,
-			s.send(httptest.NewRequest("GET", "/readyz", http.NoBody)).status, s.token(form()).status}
+		got := [3]int{s.send(httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody)).status,
+			s.send(httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody)).status, s.token(form()).status}
 		if got != [3]int{healthz, readyz, token} {
 			t.Errorf("%s: healthz, readyz and token answer %v", when, got)
 		}
@@ -119,91 +118,6 @@ func TestHealth(t *testing.T) {
 	}
 	if o := s.send(post("/v1/jobs/end", "", "Authorization", "Bearer "+oidc)); o.status != 200 {
 		t.Errorf("a job can't be ended while draining: %s", o.body)
-	}
-}
-
-func TestRevocation(t *testing.T) {
-	for name, row := range map[string]struct {
-		body    string
-		refusal error
-		status  int
-		code    problem.Code
-	}{
-		"a token or handle, known or not":   {"token=" + handle, nil, 200, ""},
-		"with a hint at its type":           {"token=" + canary + "&token_type_hint=access_token", nil, 200, ""},
-		"with a hint nobody knows":          {"token=" + canary + "&token_type_hint=whatever", nil, 200, ""},
-		"its end can't be recorded":         {"token=" + handle, problem.New(problem.StoreUnavailable, "no"), 503, problem.StoreUnavailable},
-		"its end fails for another reason":  {"token=" + handle, errors.New("boom"), 503, problem.StoreUnavailable},
-		"no token":                          {"", nil, 400, problem.BadForm},
-		"an empty token":                    {"token=", nil, 400, problem.BadForm},
-		"two tokens":                        {"token=a&token=b", nil, 400, problem.BadForm},
-		"a parameter that is not for here":  {"token=a&grant=release", nil, 400, problem.BadForm},
-		"a token of more than 64 KiB":       {"token=" + strings.Repeat("a", 64<<10), nil, 413, problem.TooLarge},
-		"a long token is as good as others": {"token=" + strings.Repeat("a", 8<<10), nil, 200, ""},
-	} {
-		s := newStage(t)
-		s.refusal = row.refusal
-		o := s.send(post("/v1/revoke", row.body))
-		if o.status != row.status || o.refused.Code != row.code {
-			t.Errorf("%s: %d %s", name, o.status, o.body)
-		}
-		if (o.header.Get("Retry-After") != "") != (o.status == 503) {
-			t.Errorf("%s: Retry-After is %q", name, o.header.Get("Retry-After"))
-		}
-		if row.status == 400 && len(s.ended) != 0 {
-			t.Errorf("%s: the hall was asked", name)
-		}
-		s.silent()
-	}
-	s := newStage(t)
-	if o := s.send(with(post("/v1/revoke", `{"token":"x"}`), "Content-Type", "application/json")); o.status != 415 {
-		t.Errorf("as JSON: %d", o.status)
-	}
-	if o := s.send(post("/v1/revoke?token="+canary, "")); o.status != 400 {
-		t.Errorf("in the address: %d", o.status)
-	}
-	s.silent()
-}
-
-func TestJobsEnd(t *testing.T) {
-	for name, row := range map[string]struct {
-		headers []string
-		status  int
-	}{
-		"a Bearer token":                  {[]string{"Authorization", "Bearer " + oidc}, 200},
-		"the scheme in small letters":     {[]string{"Authorization", "bearer " + oidc}, 200},
-		"no header":                       {nil, 400},
-		"an empty header":                 {[]string{"Authorization", ""}, 400},
-		"a scheme alone":                  {[]string{"Authorization", "Bearer"}, 400},
-		"a scheme and a space":            {[]string{"Authorization", "Bearer "}, 400},
-		"another scheme":                  {[]string{"Authorization", "token " + oidc}, 400},
-		"no scheme":                       {[]string{"Authorization", oidc}, 400},
-		"two spaces":                      {[]string{"Authorization", "Bearer  " + oidc}, 400},
-		"something after the token":       {[]string{"Authorization", "Bearer " + oidc + " x"}, 400},
-		"a comma and a second credential": {[]string{"Authorization", "Bearer " + oidc + ", Bearer x"}, 400},
-		"two headers":                     {[]string{"Authorization", "Bearer " + oidc, "Authorization", "Bearer " + oidc}, 400},
-	} {
-		s := newStage(t)
-		o := s.send(post("/v1/jobs/end", "", row.headers...))
-		if o.status != row.status {
-			t.Errorf("%s: %d %s", name, o.status, o.body)
-		}
-		if row.status == 200 && (o.body != "{\"ended\":2}\n" || s.ended[0] != oidc) {
-			t.Errorf("%s: %s", name, o.body)
-		}
-		if row.status != 200 && len(s.ended) != 0 {
-			t.Errorf("%s: the hall was asked", name)
-		}
-		s.silent()
-	}
-	s := newStage(t)
-	s.refusal = problem.New(problem.BadClaims, "no check_run_id")
-	if o := s.send(post("/v1/jobs/end", "", "Authorization", "Bearer "+oidc)); o.status != 400 || o.refused.Code != problem.BadClaims {
-		t.Errorf("a refusal stays what it is: %d %s", o.status, o.body)
-	}
-	s.refusal = errors.New("boom")
-	if o := s.send(post("/v1/jobs/end", "", "Authorization", "Bearer "+oidc)); o.status != 503 {
-		t.Errorf("an end that is not recorded: %d %s", o.status, o.body)
 	}
 }
 
@@ -294,7 +208,7 @@ func TestThePublicFaceHasLimits(t *testing.T) {
 	}
 	s := newStage(t)
 	web := s.listen()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", web.URL+"/healthz", http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+"/healthz", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,111 +223,8 @@ func TestThePublicFaceHasLimits(t *testing.T) {
 	}
 }
 
-func TestAGrantOverTheWire(t *testing.T) {
-	s := newStage(t)
-	// printf %s $canary | openssl dgst -sha256 -binary | base64
-	const want = `{"access_token":"` + canary + `","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer",` +
-		`"expires_in":600,"scope":"contents:write metadata:read","lease_id":"lease-1","expires_at":"2026-03-01T12:10:00Z","grant":"release",` +
-		`"owner":"acme","repositories":[{"id":3002,"name":"web"}],"permissions":{"contents":"write","metadata":"read"},` +
-		`"app_slug":"curfew","git_user_name":"curfew[bot]","git_user_email":"7+curfew[bot]@users.noreply.github.com",` +
-		`"token_sha256":"w9eG5aM6VU99pLiUWtqUJYiQPccXAT7qmqBE3PurI0c=","revocation_handle":"` + handle + `"}`
-	o := s.token(form())
-	if strings.TrimSpace(o.body) != want {
-		t.Errorf("got  %s\nwant %s", o.body, want)
-	}
-	if len(s.withdrawn) != 0 {
-		t.Error("a delivered token was withdrawn")
-	}
-	s.silent()
-	dry := s.token(form("dry_run", "true"))
-	for _, absent := range []string{"access_token\":", "lease_id", "revocation_handle", "token_sha256"} {
-		if strings.Contains(dry.body, absent) {
-			t.Errorf("a dry run tells %s: %s", absent, dry.body)
-		}
-	}
-	if !strings.Contains(dry.body, `"scope":"contents:write"`) || !strings.Contains(dry.body, `"expires_in":600`) {
-		t.Errorf("a dry run tells %s", dry.body)
-	}
-}
-
 // A token that nobody took is withdrawn.
-func TestATokenIsTakenOrWithdrawn(t *testing.T) {
-	t.Run("the connection fails", func(t *testing.T) {
-		s := newStage(t)
-		s.handler.ServeHTTP(&brokenWriter{header: http.Header{}}, post("/v1/token", form().Encode()))
-		if len(s.withdrawn) != 1 || s.withdrawn[0] != "lease-1" {
-			t.Errorf("withdrawn: %v", s.withdrawn)
-		}
-		s.silent()
-	})
-	t.Run("the connection fails at the flush", func(t *testing.T) {
-		s := newStage(t)
-		s.handler.ServeHTTP(&brokenWriter{header: http.Header{}, room: 1 << 20}, post("/v1/token", form().Encode()))
-		if len(s.withdrawn) != 1 {
-			t.Errorf("withdrawn: %v", s.withdrawn)
-		}
-	})
-	t.Run("the client is gone when the answer is written", func(t *testing.T) {
-		s := newStage(t)
-		ctx, leave := context.WithCancel(t.Context())
-		leave()
-		s.handler.ServeHTTP(httptest.NewRecorder(), post("/v1/token", form().Encode()).WithContext(ctx))
-		if len(s.withdrawn) != 1 {
-			t.Errorf("withdrawn: %v", s.withdrawn)
-		}
-	})
-	t.Run("a refusal or a dry run has nothing to withdraw", func(t *testing.T) {
-		s := newStage(t)
-		s.handler.ServeHTTP(&brokenWriter{header: http.Header{}}, post("/v1/token", form("dry_run", "true").Encode()))
-		s.refusal = problem.New(problem.Denied, "no")
-		s.handler.ServeHTTP(&brokenWriter{header: http.Header{}}, post("/v1/token", form().Encode()))
-		if len(s.withdrawn) != 0 {
-			t.Errorf("withdrawn: %v", s.withdrawn)
-		}
-	})
-	t.Run("the client hangs up while GitHub mints", func(t *testing.T) {
-		s := newStage(t)
-		under, finished := make(chan struct{}), make(chan struct{})
-		s.exchange = func(ctx context.Context) { close(under); <-ctx.Done() }
-		inner := s.handler
-		s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(w, r); close(finished) })
-		web := s.listen()
-		conn, err := net.Dial("tcp", web.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		body := form().Encode()
-		_, err = fmt.Fprintf(conn, "POST /v1/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-under
-		if err := conn.Close(); err != nil {
-			t.Fatal(err)
-		}
-		<-finished
-		if len(s.withdrawn) != 1 {
-			t.Errorf("withdrawn: %v", s.withdrawn)
-		}
-	})
-}
-
 // A brokenWriter takes so many bytes and can't be flushed.
-type brokenWriter struct {
-	header http.Header
-	room   int
-}
-
-func (b *brokenWriter) Header() http.Header { return b.header }
-func (b *brokenWriter) WriteHeader(int)     {}
-func (b *brokenWriter) FlushError() error   { return net.ErrClosed }
-func (b *brokenWriter) Write(p []byte) (int, error) {
-	if len(p) > b.room {
-		return 0, net.ErrClosed
-	}
-	return len(p), nil
-}
-
 // The server speaks HTTP as strictly as net/http does: one request is never read as two.
 func TestAmbiguousFramingIsRefused(t *testing.T) {
 	s := newStage(t)
