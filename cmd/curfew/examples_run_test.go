@@ -2,9 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -103,54 +100,5 @@ func (p *publicWorld) checkDead(log string, want int) {
 	}
 	if mints != want {
 		p.t.Errorf("the jobs got %d tokens, want %d", mints, want)
-	}
-}
-
-func TestEveryExampleWorkflowIsRunOrSaysWhyNot(t *testing.T) {
-	files, err := filepath.Glob("../../examples/workflows/*.yml")
-	if err != nil || len(files) < 8 {
-		t.Fatalf("%d examples, %v", len(files), err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run := false
-		for _, row := range exampleRuns {
-			run = run || row.file == filepath.Base(file)
-		}
-		if header, _, _ := strings.Cut(string(text), "\nname:"); !run && !strings.Contains(header, "act runs this one") {
-			t.Errorf("%s is run by no test, and doesn't say why", file)
-		}
-	}
-}
-
-func TestWorkflowsPassActionlint(t *testing.T) {
-	needs(t, "actionlint", "git")
-	dir := t.TempDir()
-	folder := filepath.Join(dir, ".github", "workflows")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	files, _ := filepath.Glob("../../examples/workflows/*.yml")
-	own, _ := filepath.Glob("../../.github/workflows/*.yml")
-	for i, file := range append(files, own...) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Base(file)
-		if i >= len(files) {
-			name = "own-" + name
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lint := exec.CommandContext(t.Context(), "sh", "-c", "git init --quiet && exec actionlint")
-	lint.Dir = dir
-	if out, err := lint.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
 	}
 }
