@@ -17,12 +17,15 @@ var exported = []string{
 	"triggering_actor", "workflow", "workflow_ref", "workflow_sha", "workspace",
 }
 
-// environment makes what a phase finds in its environment. What comes later wins,
+// variables are what a phase finds in its environment. What comes later wins,
 // so that everything the runner itself says can't be overridden by an earlier
 // step, and everything it doesn't say shows as that step wrote it.
-func (x *execution) environment(s *plannedStep, env, inputs pairs, files commandFiles) []string {
-	all := map[string]string{"PATH": inheritedPath(), "CI": "true", "GITHUB_ACTIONS": "true", "HOME": x.home}
-	maps.Copy(all, x.job.Env)
+func (x *execution) variables(s *plannedStep, env, inputs pairs, files commandFiles) map[string]string {
+	all := map[string]string{}
+	if s.action.Image == "" {
+		all = map[string]string{"PATH": inheritedPath(), "CI": "true", "GITHUB_ACTIONS": "true", "HOME": x.home}
+		maps.Copy(all, x.job.Env)
+	}
 	maps.Copy(all, env.byName())
 	for name, value := range x.state[s.id] {
 		all["STATE_"+name] = value
@@ -37,9 +40,14 @@ func (x *execution) environment(s *plannedStep, env, inputs pairs, files command
 		all["PATH"] = strings.Join(append(slices.Clone(x.path), all["PATH"]), ":")
 	}
 	x.contexts(all, s, files)
-	list := make([]string, 0, len(all))
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, name+"="+all[name])
+	return all
+}
+
+// listed turns variables into what a process takes.
+func listed(variables map[string]string) []string {
+	list := make([]string, 0, len(variables))
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		list = append(list, name+"="+variables[name])
 	}
 	return list
 }

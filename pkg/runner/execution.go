@@ -156,7 +156,7 @@ func (x *execution) phase(ctx, forced context.Context, p phase) {
 	}
 	step := Step{ID: p.id, Name: x.title(p), Phase: p.kind, Outcome: Skipped, ExitCode: -1}
 	if p.when.met(x.status) && until.Err() == nil {
-		if p.kind == "main" && p.metadata.hasPost {
+		if p.kind == "main" && p.metadata.hasPost() {
 			x.posts = append(x.posts, p.plannedStep)
 		}
 		x.perform(until, p, &step)

@@ -5,9 +5,9 @@ import "strings"
 // metadata is the action.yml of a container action.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax
 type metadata struct {
-	inputs  []input
-	hasPost bool
-	postIf  condition
+	inputs           []input
+	entrypoint, post string
+	postIf           condition
 }
 
 type input struct {
@@ -55,13 +55,13 @@ func (m *metadata) readInput(key, value node) error {
 }
 
 func (m *metadata) readRuns(n node) error {
-	var using, image, entrypoint, post string
+	var using, image string
 	var withoutArgs = refused("args go to every phase alike, so main and post can't be told apart by them; use entrypoint and post-entrypoint")
 	err := n.fields(map[string]field{
 		"using":           text(&using),
 		"image":           text(&image),
-		"entrypoint":      text(&entrypoint),
-		"post-entrypoint": text(&post),
+		"entrypoint":      text(&m.entrypoint),
+		"post-entrypoint": text(&m.post),
 		"post-if":         conditional(&m.postIf),
 		"args":            withoutArgs,
 	})
@@ -73,9 +73,10 @@ func (m *metadata) readRuns(n node) error {
 		return n.errorf("runs.using: only docker actions are supported, got %q", using)
 	case image == "":
 		return n.errorf("runs.image is missing")
-	case strings.ContainsAny(entrypoint+post, " \t\n"):
+	case strings.ContainsAny(m.entrypoint+m.post, " \t\n"):
 		return n.errorf("an entrypoint is one program, without arguments")
 	}
-	m.hasPost = post != ""
 	return nil
 }
+
+func (m *metadata) hasPost() bool { return m.post != "" }

@@ -112,9 +112,11 @@ func (x *execution) program(p phase, c *console, files commandFiles) (program, e
 	given, defaults := x.inputs(p.plannedStep, env)
 	all := slices.Concat(given, defaults)
 	args, _ := lookUp(all.byName(), "args")
-	run := program{p.action.Main, strings.Fields(args), x.environment(p.plannedStep, env, all, files), x.workspace}
+	run, err := x.action(p, x.variables(p.plannedStep, env, all, files), strings.Fields(args))
+	if err != nil {
+		return program{}, err
+	}
 	if p.kind == "post" {
-		run.path = p.action.Post
 		c.say("Post job cleanup.")
 		return run, nil
 	}
@@ -124,6 +126,18 @@ func (x *execution) program(p phase, c *console, files commandFiles) (program, e
 	say(c, "env:", env)
 	c.say("##[endgroup]")
 	return run, nil
+}
+
+// action starts a phase of an action in its image, or as the program that stands for it.
+func (x *execution) action(p phase, variables map[string]string, args []string) (program, error) {
+	if p.action.Image != "" {
+		return x.container(p, variables, args)
+	}
+	path := p.action.Main
+	if p.kind == "post" {
+		path = p.action.Post
+	}
+	return program{path, args, listed(variables), x.workspace}, nil
 }
 
 // reviewInputs warns as the runner does. It doesn't miss a required input: GitHub doesn't either.
@@ -188,5 +202,5 @@ func (x *execution) shell(p phase, c *console, env pairs, files commandFiles) (p
 	c.say(fmt.Sprintf("shell: %s %s {0}", path, strings.Join(args, " ")))
 	say(c, "env:", env)
 	c.say("##[endgroup]")
-	return program{path, append(args, file), x.environment(p.plannedStep, env, nil, files), x.workspace}, nil
+	return program{path, append(args, file), listed(x.variables(p.plannedStep, env, nil, files)), x.workspace}, nil
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 )
@@ -65,17 +66,29 @@ func (j *Job) resolve(spec *stepSpec) (*plannedStep, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uses %s: %w", spec.uses, err)
 	}
-	programs := []string{action.Main}
-	if m.hasPost {
-		programs = append(programs, action.Post)
-	}
-	for _, path := range programs {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("uses %s: its program: %w", spec.uses, err)
-		}
+	if err := action.check(m); err != nil {
+		return nil, fmt.Errorf("uses %s: its program: %w", spec.uses, err)
 	}
 	step.action, step.metadata = action, m
 	return step, nil
+}
+
+// check finds what the action's phases need and this machine lacks.
+func (a Action) check(m *metadata) error {
+	if a.Image != "" {
+		_, err := exec.LookPath("docker")
+		return err
+	}
+	programs := []string{a.Main}
+	if m.hasPost() {
+		programs = append(programs, a.Post)
+	}
+	for _, path := range programs {
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func splitUses(uses string) (name, ref string) {

@@ -15,8 +15,8 @@ import (
 
 const maxLine = 1 << 20
 
-// A program is how a phase is started. A mode with containers differs from
-// this one in the program alone: `docker run` with the same environment.
+// A program is how a phase is started: a process, or the client of the container
+// that it runs in.
 type program struct {
 	path      string
 	args      []string

@@ -3,7 +3,7 @@
 //
 // A [Job] names a workflow file and, for each action the file uses, the action's
 // own action.yml. [Job.Run] then does what the runner does: it makes the
-// environment and the inputs, starts each phase as a process of its own, obeys
+// environment and the inputs, starts each phase as a process or container of its own, obeys
 // the workflow commands that appear on its output, reads the command files when
 // it has ended, and at the end runs the post phases in reverse order, also
 // after a failure or a cancellation. [Job.KillBefore] makes the machine die
@@ -21,12 +21,15 @@ import (
 	"time"
 )
 
-// An Action is one that a workflow may use, with the programs that stand for its image.
+// An Action is one that a workflow may use, with its image or the programs that stand for it.
 type Action struct {
 	// Metadata is the path of its action.yml.
 	Metadata string
+	// Image is the Docker image in which each phase runs; the engine must have it.
+	Image string
 	// Main and Post are the programs that stand for `entrypoint` and
-	// `post-entrypoint`. Post is needed only where the metadata has the latter.
+	// `post-entrypoint` where there is no Image. Post is needed only where the
+	// metadata has the latter.
 	Main, Post string
 }
 
@@ -59,8 +62,11 @@ type Job struct {
 	// IDTokenURL and IDTokenRequestToken are handed out only when the job has
 	// the permission `id-token: write`. The token is masked from the start.
 	IDTokenURL, IDTokenRequestToken string
-	// Env is what the runner's machine adds to the environment of processes. It
-	// gives way to everything else. PATH is this process's own unless set here.
+	// Docker says how actions with an image run.
+	Docker Docker
+	// Env is what the runner's machine adds to the environment of processes, but
+	// not of containers. It gives way to everything else. PATH is this process's own
+	// unless set here.
 	Env map[string]string
 	// With overrides or adds inputs, by step id; values are taken as they are.
 	With map[string]map[string]string
