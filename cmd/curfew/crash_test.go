@@ -114,13 +114,13 @@ func (w *wreck) calm(h *histories) {
 	w.stopGracefully()
 }
 
-// elevateAgain sends three new requests at once, and again those to which the last life gave no answer.
+// elevateAgain sends three new requests at once, and again some of those to which the last life gave no answer.
 func (w *wreck) elevateAgain(p *phase) {
-	again := p.unanswered
+	again := p.unanswered[max(0, len(p.unanswered)-3):]
 	p.unanswered = nil
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	for _, oidc := range append(again, w.idToken(), w.idToken(), w.idToken()) {
+	for _, oidc := range append(slices.Clone(again), w.idToken(), w.idToken(), w.idToken()) {
 		all.Go(func() {
 			_, status, code := w.elevate(oidc)
 			mu.Lock()
