@@ -111,3 +111,17 @@ func TestTheProxyLeadsNowhereElse(t *testing.T) {
 		t.Errorf("got %v: %s", err, out)
 	}
 }
+
+func TestOnlyWhoTrustsItsAuthorityTalksToIt(t *testing.T) {
+	s := newStageOn(t, func(o simulator.Options) (*simulator.Server, error) { return simulator.StartTLS(o, "github.com") })
+	if r := s.ask("GET", "/rate_limit", "", nil); r.StatusCode != http.StatusOK || !strings.HasPrefix(s.URL, "https://") {
+		t.Errorf("%s: got %d", s.URL, r.StatusCode)
+	}
+	s.CA = nil
+	if _, err := s.do("GET", "/rate_limit", "", nil); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("without the authority: got %v", err)
+	}
+	if r, err := http.Get(s.ManageURL + "/calls"); err != nil || r.Body.Close() != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("the back door: %v", err)
+	}
+}
