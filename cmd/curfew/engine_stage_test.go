@@ -129,7 +129,7 @@ func (w *world) play(ctx context.Context, job *runner.Job) *runner.Result {
 }
 
 // given is the token that a step wrote as its output.
-func given(t *testing.T, r *runner.Result) string {
+func given(t testing.TB, r *runner.Result) string {
 	t.Helper()
 	step := r.Step("curfew", "main")
 	if step == nil || step.Outputs["token"] == "" {
