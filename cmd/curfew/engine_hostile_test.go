@@ -35,7 +35,7 @@ func newThief(t *testing.T) *thief {
 	th := &thief{authority: string(forged.CA)}
 	trap := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(&th.heard, "%s %s %v %s\n", r.Method, r.Host+r.URL.String(), r.Header, body)
+		_, _ = fmt.Fprintf(&th.heard, "%s %s %v %s\n", r.Method, r.Host+r.URL.String(), r.Header, body)
 	}))
 	trap.TLS = &tls.Config{Certificates: []tls.Certificate{forged.Certificate}}
 	trap.Config.ErrorLog = quiet
@@ -47,7 +47,7 @@ func newThief(t *testing.T) *thief {
 	}
 	th.proxy = listenAt(t, "127.0.0.1", simulator.Proxy(routes), func(r *http.Request) {
 		if r.Method != http.MethodConnect {
-			fmt.Fprintf(&th.heard, "in the clear: %s %s %v\n", r.Method, r.URL, r.Header)
+			_, _ = fmt.Fprintf(&th.heard, "in the clear: %s %s %v\n", r.Method, r.URL, r.Header)
 		}
 	})
 	return th
@@ -85,7 +85,7 @@ func (p *publicWorld) proxyAt(t *testing.T, address string, heard io.Writer) str
 	routes := map[string]string{
 		"curfew.example.com": p.server.listener.Addr().String(), "github.com": github, "api.github.com": github,
 	}
-	return listenAt(t, address, simulator.Proxy(routes), func(r *http.Request) { fmt.Fprintf(heard, "%s %s\n", r.Method, r.Host) })
+	return listenAt(t, address, simulator.Proxy(routes), func(r *http.Request) { _, _ = fmt.Fprintf(heard, "%s %s\n", r.Method, r.Host) })
 }
 
 // listenAt serves on a free port of an address, tells of each request, and returns its URL.

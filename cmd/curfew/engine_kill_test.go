@@ -124,7 +124,7 @@ func (w *world) kill(job *runner.Job, after time.Duration) (fate string) {
 	case <-power.C:
 	}
 	_ = machine.Process.Kill() // it may have ended just now
-	<-ended
+	_ = <-ended                // that it was killed
 	endSession(machine.Process.Pid)
 	removeLabelled(job.Docker.Label)
 	begun, _ := os.ReadFile(spec + ".steps")
@@ -161,7 +161,7 @@ func TestKilledJobProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job.OnStep = func(runner.Step) { fmt.Fprint(steps, ".") }
+	job.OnStep = func(runner.Step) { _, _ = fmt.Fprint(steps, ".") }
 	result, err := job.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
