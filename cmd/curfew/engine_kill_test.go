@@ -124,7 +124,7 @@ func (w *world) kill(job *runner.Job, after time.Duration) (fate string) {
 	case <-power.C:
 	}
 	_ = machine.Process.Kill() // it may have ended just now
-	<-ended //nolint:errcheck // it was killed
+	<-ended                    //nolint:errcheck // it was killed
 	endSession(machine.Process.Pid)
 	removeLabelled(job.Docker.Label)
 	begun, _ := os.ReadFile(spec + ".steps")
