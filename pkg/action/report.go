@@ -2,8 +2,10 @@ package action
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/curfew-dev/curfew/pkg/api"
@@ -13,7 +15,6 @@ import (
 func (p *phase) report(err error) {
 	var bad badInputs
 	var refusal *api.Error
-	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &bad):
 		for _, b := range bad {
@@ -23,11 +24,28 @@ func (p *phase) report(err error) {
 		p.fail(noIDToken...)
 	case errors.As(err, &refusal):
 		p.reportRefusal(refusal)
-	case errors.As(err, &untrusted):
-		p.fail(fmt.Sprintf("no token: %s. If the server has a certificate of a private authority, put the authority's into the input %s", err, inputCA))
 	default:
-		p.fail(fmt.Sprintf("no token: %s", err))
+		p.fail(fmt.Sprintf("no token: %s%s", err, wayOut(err)))
 	}
+}
+
+// wayOut says what to look at when the server gave no answer, or none of its own.
+func wayOut(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	var invalid x509.CertificateInvalidError
+	var odd *api.RefusedAnswer
+	var lost *api.NoAnswer
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return ". The server's certificate has to be renewed; tell the people who run it"
+	case errors.As(err, &untrusted):
+		return ". If the server has a certificate of a private authority, put the authority's into the input " + inputCA
+	case errors.As(err, &odd) && odd.Found.Empty():
+		return fmt.Sprintf(". Is that a Curfew server? Check the input %s; its /healthz should answer", inputServer)
+	case errors.As(err, &lost):
+		return fmt.Sprintf(". The server could not be reached: check the input %s, and that the server is running and can be reached from this runner", inputServer)
+	}
+	return ""
 }
 
 // most bounds how much of one text of the server is shown.
@@ -38,10 +56,10 @@ func (p *phase) reportRefusal(refusal *api.Error) {
 	grant := p.gh.GetInput(inputGrant)
 	line := fmt.Sprintf("%s was not granted: %s (%s)", grant, clip(body.ErrorDescription, most), clip(string(body.Code), most))
 	if body.Hint != "" {
-		line += ". To fix it: " + clip(body.Hint, most)
+		line = sentence(line) + "To fix it: " + clip(body.Hint, most)
 	}
 	if body.CorrelationID != "" {
-		line += ". The server's log has it under " + clip(body.CorrelationID, most)
+		line = sentence(line) + "The server's log has it under " + clip(body.CorrelationID, most)
 	}
 	p.fail(line)
 	for i, d := range body.Details {
@@ -51,6 +69,14 @@ func (p *phase) reportRefusal(refusal *api.Error) {
 		p.say("%s: %s should be %s, but is %s", clip(d.Rule, most), clip(d.Claim, most), orNothing(d.Expected), orNothing(d.Got))
 	}
 	p.summarize(refusalSummary(grant, body))
+}
+
+// sentence ends a line so that another sentence can follow.
+func sentence(line string) string {
+	if strings.HasSuffix(line, ".") || strings.HasSuffix(line, "?") {
+		return line + " "
+	}
+	return line + ". "
 }
 
 // celebrate tells what later steps now have.
